@@ -1,0 +1,76 @@
+/* The FPU state of guests. The kernel itself does not use it: what a guest left in the registers stays
+ * there until its thread loses the CPU. */
+#include "arch/x86_64/cpu/cpu_arch.h"
+#include "arch/x86_64/cpu/msr.h"
+#include "kernel/panic.h"
+#include "kernel/string.h"
+
+/* x87, SSE, AVX: what vmm/cpuid.c offers to guests (SDM 1 13.1). */
+#define FEATURES_OFFERED 7ull
+
+static u64 features;
+static u32 area_size;
+
+static void features_init(void)
+{
+    u32 r[4];
+
+    arch_cpuid(1, 0, r);
+    if (!(r[2] & BIT(26)))
+        panic("this CPU has no XSAVE (CPUID 1 ECX bit 26), which Ferry needs");
+    arch_cpuid(0xd, 0, r);
+    features = r[0] & FEATURES_OFFERED;
+    xcr0_write(features);
+    arch_cpuid(0xd, 0, r);
+    area_size = r[1]; /* for what XCR0 has now */
+}
+
+void fpu_cpu_init(void)
+{
+    cr0_write((cr0_read() | CR0_MP | CR0_NE) & ~(CR0_EM | CR0_TS));
+    cr4_write(cr4_read() | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE);
+    if (!features)
+        features_init();
+    xcr0_write(features);
+}
+
+u32 arch_fpu_size(void)
+{
+    return area_size;
+}
+
+void arch_xcr0_set(u64 xcr0)
+{
+    xcr0_write(xcr0);
+}
+
+u64 arch_xcr0_get(void)
+{
+    u32 low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (u64)high << 32 | low;
+}
+
+/* Standard format (SDM 1 13.4): FCW at 0, MXCSR at 24, then the header with no state present. */
+void arch_fpu_init(void *area)
+{
+    u16 fcw = 0x37f;
+    u32 mxcsr = 0x1f80;
+
+    memset(area, 0, area_size);
+    memcpy(area, &fcw, sizeof(fcw));
+    memcpy((u8 *)area + 24, &mxcsr, sizeof(mxcsr));
+}
+
+void arch_fpu_save(void *area)
+{
+    xcr0_write(features);
+    __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((u32)features), "d"(0) : "memory");
+}
+
+void arch_fpu_load(const void *area)
+{
+    xcr0_write(features);
+    __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((u32)features), "d"(0) : "memory");
+}

@@ -1,0 +1,67 @@
+/* Extended page table entries (SDM 3C 28.3.2):
+ *
+ *      63                                  12 11          8   7   6   5       3   2   1   0
+ *     +--------------------------------------+-----------+---+---+-----------+---+---+---+
+ *     | frame                                |   D   A   | PS|IPT| mem. type | X | W | R |
+ *     +--------------------------------------+-----------+---+---+-----------+---+---+---+ */
+#include "arch/x86_64/vmx/vmx.h"
+
+#define EPT_R     BIT(0)
+#define EPT_W     BIT(1)
+#define EPT_X     BIT(2)
+#define EPT_RWX   (EPT_R | EPT_W | EPT_X)
+#define EPT_WB    (6ull << 3)
+#define EPT_UC    (0ull << 3)
+#define EPT_LARGE BIT(7)
+#define EPT_FRAME 0x000ffffffffff000ull
+
+#define EPTP_WB     6ull
+#define EPTP_LEVELS (3ull << 3) /* four, less one */
+
+u64 ept_pointer(hpa_t root)
+{
+    return root.v | EPTP_WB | EPTP_LEVELS;
+}
+
+static u64 ept_leaf(hpa_t to, u32 prot, enum memory_type type, unsigned level)
+{
+    return to.v | (prot & PROT_READ ? EPT_R : 0) | (prot & PROT_WRITE ? EPT_W : 0) |
+           (prot & PROT_EXEC ? EPT_X : 0) | (type == MEMORY_WB ? EPT_WB : EPT_UC) |
+           (level > 1 ? EPT_LARGE : 0);
+}
+
+static u64 ept_table(hpa_t to)
+{
+    return to.v | EPT_RWX;
+}
+
+static bool ept_present(u64 e)
+{
+    return e & EPT_RWX;
+}
+
+static bool ept_is_leaf(u64 e, unsigned level)
+{
+    return level == 1 || (e & EPT_LARGE);
+}
+
+static hpa_t ept_address(u64 e)
+{
+    return HPA(e & EPT_FRAME);
+}
+
+static u32 ept_prot(u64 e)
+{
+    return (u32)((e & EPT_R ? PROT_READ : 0) | (e & EPT_W ? PROT_WRITE : 0) |
+                 (e & EPT_X ? PROT_EXEC : 0));
+}
+
+const struct ptab_format ept_format = {
+    .name = "EPT",
+    .leaf = ept_leaf,
+    .table = ept_table,
+    .present = ept_present,
+    .is_leaf = ept_is_leaf,
+    .address = ept_address,
+    .prot = ept_prot,
+};

@@ -1,0 +1,297 @@
+#include "kernel/config.h"
+#include "kernel/string.h"
+
+struct parser {
+    struct config *config;
+    struct config_vm *vm; /* the one that keys belong to now, or NULL */
+    unsigned line, wrong;
+    bool in_vm; /* under a `vm` line, even one that was refused */
+    void (*report)(void *ctx, unsigned line, const char *what);
+    void *ctx;
+};
+
+struct key {
+    const char *name;
+    bool of_vm;
+    bool (*set)(struct parser *p, const char *value); /* false: the value is wrong */
+    const char *expected;
+};
+
+static bool is_name(const char *s)
+{
+    size_t n = strlen(s);
+
+    for (size_t i = 0; i < n; i++) {
+        char c = s[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+        if (!letter && (i == 0 || (c != '-' && c != '_' && c != '.')))
+            return false;
+    }
+    return n > 0 && n < CONFIG_NAME;
+}
+
+static bool set_host(struct parser *p, const char *value)
+{
+    return is_name(value) && str_copy(p->config->host, CONFIG_NAME, value);
+}
+
+static bool parse_decimal(const char **s, unsigned limit, unsigned *value)
+{
+    const char *start = *s;
+
+    *value = 0;
+    while (**s >= '0' && **s <= '9' && *value <= limit)
+        *value = *value * 10 + (unsigned)(*(*s)++ - '0');
+    return *s != start && *value <= limit;
+}
+
+static bool set_address(struct parser *p, const char *value)
+{
+    unsigned part, prefix;
+    u8 address[4];
+
+    for (unsigned i = 0; i < 4; i++) {
+        if (!parse_decimal(&value, 255, &part) || *value++ != (i < 3 ? '.' : '/'))
+            return false;
+        address[i] = (u8)part;
+    }
+    if (!parse_decimal(&value, 32, &prefix) || *value)
+        return false;
+    memcpy(p->config->address, address, sizeof(address));
+    p->config->prefix = (u8)prefix;
+    return true;
+}
+
+static bool set_console(struct parser *p, const char *value)
+{
+    static const u16 ports[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
+    static const u32 rates[] = {9600, 19200, 38400, 57600, 115200};
+    u64 baud = 115200;
+
+    if (!str_starts(value, "com") || value[3] < '1' || value[3] > '4')
+        return false;
+    if (value[4] == ' ' && !str_to_u64(value + 5, &baud))
+        return false;
+    if (value[4] && value[4] != ' ')
+        return false;
+    for (unsigned i = 0; i < COUNT_OF(rates); i++) {
+        if (rates[i] != baud)
+            continue;
+        p->config->console_port = ports[value[3] - '1'];
+        p->config->console_baud = rates[i];
+        return true;
+    }
+    return false;
+}
+
+/* Leaves `to` as it was where the value is wrong. */
+static bool set_path(char to[CONFIG_PATH], const char *value)
+{
+    return *value && strlen(value) < CONFIG_PATH && str_copy(to, CONFIG_PATH, value);
+}
+
+static bool add_file(struct parser *p, const char *value)
+{
+    struct config *c = p->config;
+
+    return c->file_count < CONFIG_MAX_FILES && set_path(c->file[c->file_count], value) &&
+           ++c->file_count;
+}
+
+static bool set_memory(struct parser *p, const char *value)
+{
+    u64 bytes;
+
+    if (!str_to_size(value, &bytes) || bytes < MIB(4) || bytes > GIB(1024) || (bytes & PAGE_MASK))
+        return false;
+    p->vm->memory = bytes;
+    return true;
+}
+
+static bool set_cpus(struct parser *p, const char *value)
+{
+    u64 n;
+
+    if (!str_to_u64(value, &n) || n < 1 || n > 16)
+        return false;
+    p->vm->vcpus = (u32)n;
+    return true;
+}
+
+static bool set_kernel(struct parser *p, const char *value)
+{
+    return set_path(p->vm->kernel, value);
+}
+
+static bool set_initrd(struct parser *p, const char *value)
+{
+    return set_path(p->vm->initrd, value);
+}
+
+static bool set_module(struct parser *p, const char *value)
+{
+    const char *space = strchr(value, ' ');
+    size_t path = space ? (size_t)(space - value) : strlen(value);
+
+    if (!path || path >= CONFIG_PATH || strlen(value) >= CONFIG_PATH + CONFIG_CMDLINE ||
+        p->vm->module_count == CONFIG_MAX_MODULES)
+        return false;
+    return str_copy(p->vm->module[p->vm->module_count++], CONFIG_PATH + CONFIG_CMDLINE, value);
+}
+
+static bool set_cmdline(struct parser *p, const char *value)
+{
+    return strlen(value) < CONFIG_CMDLINE && str_copy(p->vm->cmdline, CONFIG_CMDLINE, value);
+}
+
+static bool set_autostart(struct parser *p, const char *value)
+{
+    p->vm->autostart = str_equal(value, "yes");
+    return p->vm->autostart || str_equal(value, "no");
+}
+
+static bool begin_vm(struct parser *p, const char *value)
+{
+    struct config *c = p->config;
+
+    p->in_vm = true;
+    p->vm = NULL;
+    if (!is_name(value) || c->vm_count == CONFIG_MAX_VMS)
+        return false;
+    for (u32 i = 0; i < c->vm_count; i++)
+        if (str_equal(c->vm[i].name, value))
+            return false;
+    p->vm = &c->vm[c->vm_count++];
+    *p->vm = (struct config_vm){.memory = MIB(256), .vcpus = 1, .line = p->line};
+    return str_copy(p->vm->name, CONFIG_NAME, value);
+}
+
+static const struct key keys[] = {
+    {"host", false, set_host, "a name: letters, digits, - _ . (31 at most)"},
+    {"address", false, set_address, "an IPv4 address with its prefix, as 192.0.2.1/24"},
+    {"console", false, set_console, "com1 to com4, and a rate from 9600 to 115200, as com1 115200"},
+    {"file", false, add_file, "a file on the boot volume, 63 characters at most; 48 files at most"},
+    {"vm", false, begin_vm, "a new name: letters, digits, - _ . (31 at most); 16 VMs at most"},
+    {"memory", true, set_memory, "a size from 4M to 1024G in whole pages, as 512M"},
+    {"cpus", true, set_cpus, "a number from 1 to 16"},
+    {"kernel", true, set_kernel, "a file on the boot volume, 63 characters at most"},
+    {"initrd", true, set_initrd, "a file on the boot volume, 63 characters at most"},
+    {"module", true, set_module, "a file on the boot volume and its arguments; 4 modules at most"},
+    {"cmdline", true, set_cmdline, "the kernel's command line, 511 characters at most"},
+    {"autostart", true, set_autostart, "yes or no"},
+};
+
+static void wrong_line(struct parser *p, const char *format, ...) PRINTF_LIKE(2, 3);
+static void wrong_line(struct parser *p, const char *format, ...)
+{
+    char what[160];
+    va_list args;
+
+    va_start(args, format);
+    str_vformat(what, sizeof(what), format, args);
+    va_end(args);
+    p->wrong++;
+    if (p->report)
+        p->report(p->ctx, p->line, what);
+}
+
+/* A name that came from a file, cut and cleaned for a message. */
+static void printable(char *to, size_t size, const char *from)
+{
+    str_copy(to, size, from);
+    for (; *to; to++)
+        if (*to < ' ' || *to > '~')
+            *to = '?';
+}
+
+static void unknown_key(struct parser *p, const char *name)
+{
+    const struct key *near = NULL;
+    char shown[24];
+
+    printable(shown, sizeof(shown), name);
+    for (unsigned i = 0; i < COUNT_OF(keys) && !near; i++)
+        if (str_distance(keys[i].name, name) <= 2)
+            near = &keys[i];
+    wrong_line(p, "unknown key '%s': %s%s", shown, near ? "did you mean " : "see docs/ferry.cfg.md",
+               near ? near->name : "");
+}
+
+static void parse_line(struct parser *p, char *name)
+{
+    char *value = strchr(name, ' ');
+
+    if (value) {
+        *value++ = '\0';
+        while (*value == ' ')
+            value++;
+    } else {
+        value = name + strlen(name);
+    }
+    for (unsigned i = 0; i < COUNT_OF(keys); i++) {
+        const struct key *k = &keys[i];
+
+        if (!str_equal(k->name, name))
+            continue;
+        if (k->of_vm && !p->vm) {
+            if (!p->in_vm)
+                wrong_line(p, "'%s' stands before the first 'vm NAME' line", k->name);
+        } else if (!k->set(p, value)) {
+            wrong_line(p, "%s: expected %s", k->name, k->expected);
+        }
+        return;
+    }
+    unknown_key(p, name);
+}
+
+/* Copies one line without comment, with tabs as spaces and no blanks at its ends. */
+static bool clean_line(char *to, size_t size, const char *from, size_t length)
+{
+    size_t n = 0;
+
+    while (length &&
+           (from[length - 1] == ' ' || from[length - 1] == '\t' || from[length - 1] == '\r'))
+        length--;
+    while (length && (*from == ' ' || *from == '\t'))
+        from++, length--;
+    if (length && *from == '#')
+        length = 0;
+    if (length >= size)
+        return false;
+    for (; n < length; n++)
+        to[n] = from[n] == '\t' ? ' ' : from[n] ? from[n] : '?';
+    to[n] = '\0';
+    return true;
+}
+
+unsigned config_parse(struct config *c, const char *text, size_t size,
+                      void (*wrong)(void *ctx, unsigned line, const char *what), void *ctx)
+{
+    struct parser p = {.config = c, .report = wrong, .ctx = ctx};
+    char line[CONFIG_PATH + CONFIG_CMDLINE + 16];
+
+    *c = (struct config){.host = "ferry", .console_port = 0x3f8, .console_baud = 115200};
+    for (size_t at = 0; at < size;) {
+        size_t end = at;
+
+        while (end < size && text[end] != '\n')
+            end++;
+        p.line++;
+        if (!clean_line(line, sizeof(line), text + at, end - at))
+            wrong_line(&p, "the line is longer than %u characters", (unsigned)sizeof(line) - 1);
+        else if (line[0])
+            parse_line(&p, line);
+        at = end + 1;
+    }
+    return p.wrong;
+}
+
+void config_module_path(const char *module, char path[CONFIG_PATH])
+{
+    size_t n = 0;
+
+    for (; module[n] && module[n] != ' ' && n < CONFIG_PATH - 1; n++)
+        path[n] = module[n];
+    path[n] = '\0';
+}

@@ -1,0 +1,47 @@
+/* ferry.cfg: what this host is called and which VMs it has. Plain text, one `key value` a line;
+ * `vm NAME` begins a VM, to which the keys below it belong. docs/ferry.cfg.md describes every key.
+ *
+ * The loader parses it to learn which files to read; the kernel parses it again for everything
+ * else. A wrong line is reported by its number and skipped; parsing never stops. */
+#pragma once
+#include "kernel/err.h"
+
+#define CONFIG_MAX_VMS     16
+#define CONFIG_MAX_MODULES 4
+#define CONFIG_MAX_FILES   48
+#define CONFIG_NAME        32
+#define CONFIG_PATH        64
+#define CONFIG_CMDLINE     512
+
+struct config_vm {
+    char name[CONFIG_NAME];
+    u64 memory; /* bytes */
+    u32 vcpus;
+    bool autostart;
+    u32 line; /* where it begins */
+    char kernel[CONFIG_PATH];
+    char initrd[CONFIG_PATH];
+    char module[CONFIG_MAX_MODULES][CONFIG_PATH + CONFIG_CMDLINE]; /* path, then its arguments */
+    u32 module_count;
+    char cmdline[CONFIG_CMDLINE];
+};
+
+struct config {
+    char host[CONFIG_NAME];
+    u8 address[4]; /* IPv4, network order; 0.0.0.0: none */
+    u8 prefix;     /* length of the network prefix */
+    u32 console_baud;
+    u16 console_port; /* I/O port of the serial line */
+    u32 file_count;
+    char file[CONFIG_MAX_FILES][CONFIG_PATH]; /* to load for VMs that are made in the shell */
+    u32 vm_count;
+    struct config_vm vm[CONFIG_MAX_VMS];
+};
+
+/* Fills c with defaults, then with what the text says. Calls `wrong` for each line that is not
+ * understood, with what was expected; wrong may be NULL. Returns the number of wrong lines. */
+unsigned config_parse(struct config *c, const char *text, size_t size,
+                      void (*wrong)(void *ctx, unsigned line, const char *what), void *ctx);
+
+/* The path of a module, without the arguments behind it. */
+void config_module_path(const char *module, char path[CONFIG_PATH]);

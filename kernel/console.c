@@ -1,0 +1,142 @@
+#include "kernel/console.h"
+#include "kernel/lock.h"
+#include "kernel/string.h"
+#include "kernel/thread.h"
+#include "kernel/timer.h"
+
+#define INPUT_SIZE  1024
+#define POLL_PERIOD MSEC(20)
+
+static const struct console_driver *console;
+static void (*poll_line)(void);
+static struct lock output_lock;
+static u8 input[INPUT_SIZE];
+static u32 input_head, input_tail; /* written by the receiving side, read by the reader */
+static struct thread *reader;
+static char edited[192]; /* draws the row that is being edited, if there is one */
+static size_t edited_size;
+
+void console_attach(const struct console_driver *driver)
+{
+    console = driver;
+}
+
+void console_set_poll(void (*poll)(void))
+{
+    poll_line = poll;
+}
+
+void console_receive(u8 byte)
+{
+    u32 head = input_head;
+
+    if (head - __atomic_load_n(&input_tail, __ATOMIC_ACQUIRE) < INPUT_SIZE) {
+        input[head % INPUT_SIZE] = byte;
+        __atomic_store_n(&input_head, head + 1, __ATOMIC_RELEASE);
+    }
+    if (reader)
+        thread_wake(reader);
+}
+
+/* Before the driver is there, which only a panic sees, the firmware's serial line has to do. */
+static void put(const char *text, size_t size)
+{
+    if (console)
+        console->write(text, size);
+    else
+        arch_early_print(text, size);
+}
+
+/* The lock is held. A guest ends its lines with CR LF already. */
+static void put_text(const char *text, size_t size)
+{
+    static char last;
+    size_t from = 0;
+
+    for (size_t at = 0; at < size; at++) {
+        if (text[at] == '\n' && (at ? text[at - 1] : last) != '\r') {
+            put(text + from, at - from);
+            put("\r\n", 2);
+            from = at + 1;
+        }
+    }
+    put(text + from, size - from);
+    if (size)
+        last = text[size - 1];
+}
+
+void console_write(const char *text, size_t size)
+{
+    lock_acquire(&output_lock);
+    put_text(text, size);
+    lock_release(&output_lock);
+}
+
+void console_edit(const char *update, size_t size, const char *image, size_t image_size)
+{
+    lock_acquire(&output_lock);
+    edited_size = MIN(image_size, sizeof(edited));
+    memcpy(edited, image, edited_size);
+    put_text(update, size);
+    lock_release(&output_lock);
+}
+
+void console_print_above(const char *line)
+{
+    lock_acquire(&output_lock);
+    if (edited_size)
+        put_text("\r\x1b[K", 4);
+    put_text(line, strlen(line));
+    put_text(edited, edited_size);
+    lock_release(&output_lock);
+}
+
+void console_print(const char *text)
+{
+    console_write(text, strlen(text));
+}
+
+void console_printf(const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    str_vformat(text, sizeof(text), format, args);
+    va_end(args);
+    console_print(text);
+}
+
+static bool take(int *byte)
+{
+    u32 tail = input_tail;
+
+    if (tail == __atomic_load_n(&input_head, __ATOMIC_ACQUIRE))
+        return false;
+    *byte = input[tail % INPUT_SIZE];
+    __atomic_store_n(&input_tail, tail + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+int console_read(u64 timeout_ns)
+{
+    u64 now = time_now(), end = timeout_ns > U64_MAX - now ? U64_MAX : now + timeout_ns;
+    int byte;
+
+    reader = thread_current();
+    for (;;) {
+        if (poll_line)
+            poll_line();
+        if (take(&byte))
+            return byte;
+        now = time_now();
+        if (now >= end)
+            return -1;
+        thread_sleep_until(MIN(end, now + POLL_PERIOD));
+    }
+}
+
+void console_break_lock(void)
+{
+    lock_release(&output_lock);
+}

@@ -1,0 +1,29 @@
+/* The console: one serial line that the log and the shell write to, and the shell reads. */
+#pragma once
+#include "kernel/types.h"
+
+/* A driver's side. write() may wait for the line. */
+struct console_driver {
+    const char *name;
+    void (*write)(const char *text, size_t size);
+};
+void console_attach(const struct console_driver *driver);
+/* A byte came in (from an interrupt handler or a poll). Wakes the reader. */
+void console_receive(u8 byte);
+/* Registers a function that the reading thread calls before it sleeps: to poll a line whose
+ * interrupt may be missing. */
+void console_set_poll(void (*poll)(void));
+
+/* Writes text; "\n" becomes CR LF. Whole calls are not mixed with other CPUs' calls. */
+void console_write(const char *text, size_t size);
+void console_print(const char *text);
+void console_printf(const char *format, ...) PRINTF_LIKE(1, 2);
+/* Writes to the row that the user edits, and keeps what draws that row anew (up to 192 bytes); an empty
+ * image ends the editing. */
+void console_edit(const char *update, size_t size, const char *image, size_t image_size);
+/* A line that nobody asked for (the log): it goes above the row that is being edited. */
+void console_print_above(const char *line);
+/* The next byte of input, or -1 if none came within that time (U64_MAX: for ever). One reader. */
+int console_read(u64 timeout_ns);
+/* For panic: breaks the lock that a stopped CPU may hold. */
+void console_break_lock(void);

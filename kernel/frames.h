@@ -1,0 +1,63 @@
+/* Frames: who has each 4 KiB of host memory, and how many use it.
+ *
+ * A buddy allocator over one array with 16 bytes for every frame. A block of 2^order frames is
+ * allocated to a kind, and has a user count: frame_get adds a user, frame_put drops one and frees
+ * the block with its last. The count stands at the block's first frame. Any context. */
+#pragma once
+#include "kernel/boot_info.h"
+#include "kernel/err.h"
+
+enum frame_kind {
+    FRAME_UNUSABLE, /* not RAM, or firmware's */
+    FRAME_FREE,
+    FRAME_BOOT,       /* from the loader: kernel image, files */
+    FRAME_KERNEL,     /* heap, stacks, the frame array */
+    FRAME_PAGE_TABLE, /* the kernel's own, and second-level tables */
+    FRAME_GUEST,      /* a guest's memory */
+    FRAME_KIND_COUNT
+};
+extern const char *const frame_kind_name[FRAME_KIND_COUNT];
+
+#define FRAME_MAX_ORDER   18 /* 1 GiB */
+#define FRAME_LARGE_ORDER 9  /* 2 MiB */
+
+struct frame {
+    u32 users;      /* of an allocated block, at its first frame */
+    u32 next, prev; /* of a free block, in its order's list: frame numbers, 0 none */
+    u16 owner;      /* id of the VM that it was allocated for, 0: the host */
+    u8 kind;        /* enum frame_kind */
+    u8 order : 7;
+    u8 head : 1; /* the first frame of a block */
+};
+ASSERT_SIZE(struct frame, 16);
+
+/* Takes all that boot says is free, places the array there, and counts the rest by kind. */
+void frames_init(const struct boot_info *boot);
+/* For tests: the array is the caller's, zeroed, for frames 0 to count - 1; then frames_add. */
+void frames_init_array(struct frame *array, u64 count);
+/* Hands RAM [base, base + size) to the allocator. */
+void frames_add(u64 base, u64 size);
+
+/* 2^order frames with one user, aligned to their size; not cleared. HPA(0) when there are none. */
+hpa_t frame_alloc(unsigned order, enum frame_kind kind, u16 owner) MUST_CHECK;
+/* One frame, cleared. */
+hpa_t frame_alloc_zeroed(enum frame_kind kind, u16 owner) MUST_CHECK;
+/* Of any frame of a block. */
+void frame_get(hpa_t frame);
+/* Returns the users that are left. */
+u32 frame_put(hpa_t frame);
+u32 frame_users(hpa_t frame);
+const struct frame *frame_info(hpa_t frame);
+/* Makes an allocated block 2^order blocks of one frame, each with the users that the block had. */
+void frame_split(hpa_t frame);
+/* Gives a range that the loader filled to the allocator. */
+void frames_release_boot(u64 base, u64 size);
+
+struct frame_stats {
+    u64 count[FRAME_KIND_COUNT]; /* frames of each kind */
+    u64 ram;                     /* frames that are RAM */
+    u64 largest_free;            /* order of the largest free block */
+};
+void frames_stats(struct frame_stats *s);
+/* Frames of FRAME_GUEST and FRAME_PAGE_TABLE that were allocated for that owner. */
+u64 frames_owned(u16 owner);

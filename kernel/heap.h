@@ -1,0 +1,8 @@
+/* The kernel's heap: zeroed memory for its own objects. Small sizes come from classes of equal
+ * blocks, large ones from whole frames. Any context but a guest's fault path, which must not
+ * depend on it. */
+#pragma once
+#include "kernel/types.h"
+
+void *heap_alloc(size_t size); /* aligned to 16, and to a page from 4 KiB on; NULL without memory */
+void heap_free(void *p);       /* NULL is harmless */

@@ -1,0 +1,147 @@
+#include "kernel/ptab.h"
+#include "kernel/frames.h"
+#include "kernel/lock.h"
+
+#define LEVELS 4
+
+static unsigned index_at(u64 address, unsigned level)
+{
+    return address >> (PAGE_SHIFT + 9 * (level - 1)) & 511;
+}
+
+static u64 *table_of(const struct ptab *t, u64 entry)
+{
+    return phys_to_virt(t->format->address(entry));
+}
+
+enum err ptab_create(struct ptab *t, const struct ptab_format *format)
+{
+    t->format = format;
+    t->root = frame_alloc_zeroed(FRAME_PAGE_TABLE, 0);
+    t->tables = 1;
+    return t->root.v ? OK : E_NOMEM;
+}
+
+static void destroy_level(struct ptab *t, u64 *table, unsigned level)
+{
+    for (unsigned i = 0; level > 1 && i < 512; i++)
+        if (t->format->present(table[i]) && !t->format->is_leaf(table[i], level))
+            destroy_level(t, table_of(t, table[i]), level - 1);
+    frame_put(virt_to_phys(table));
+    t->tables--;
+}
+
+void ptab_destroy(struct ptab *t)
+{
+    if (t->root.v)
+        destroy_level(t, phys_to_virt(t->root), LEVELS);
+    t->root = HPA(0);
+}
+
+/* The entry for the address at `level`, or the leaf above it; *level becomes that entry's level.
+ * NULL where a table is missing on the way. */
+static u64 *walk(const struct ptab *t, u64 address, unsigned *level)
+{
+    u64 *table = phys_to_virt(t->root);
+
+    for (unsigned at = LEVELS;; at--) {
+        u64 *e = &table[index_at(address, at)];
+
+        if (at == *level || (t->format->present(*e) && at < LEVELS && t->format->is_leaf(*e, at))) {
+            *level = at;
+            return e;
+        }
+        if (!t->format->present(*e))
+            return NULL;
+        table = table_of(t, *e);
+    }
+}
+
+enum err ptab_prepare(struct ptab *t, u64 address, unsigned level)
+{
+    u64 *table = phys_to_virt(t->root);
+
+    for (unsigned at = LEVELS; at > level; at--) {
+        u64 *e = &table[index_at(address, at)];
+
+        if (!t->format->present(*e)) {
+            hpa_t frame = frame_alloc_zeroed(FRAME_PAGE_TABLE, 0);
+
+            if (!frame.v)
+                return E_NOMEM;
+            t->tables++;
+            __atomic_store_n(e, t->format->table(frame), __ATOMIC_RELEASE);
+        } else if (at < LEVELS && t->format->is_leaf(*e, at)) {
+            return E_EXIST;
+        }
+        table = table_of(t, *e);
+    }
+    return OK;
+}
+
+u64 ptab_commit(struct ptab *t, u64 address, unsigned level, hpa_t to, u32 prot,
+                enum memory_type type)
+{
+    u64 *e = walk(t, address, &level);
+
+    return __atomic_exchange_n(e, t->format->leaf(to, prot, type, level), __ATOMIC_SEQ_CST);
+}
+
+enum err ptab_map(struct ptab *t, u64 address, unsigned level, hpa_t to, u32 prot,
+                  enum memory_type type)
+{
+    enum err e = ptab_prepare(t, address, level);
+
+    if (!e)
+        ptab_commit(t, address, level, to, prot, type);
+    return e;
+}
+
+u64 ptab_clear(struct ptab *t, u64 address, unsigned *level)
+{
+    u64 *e;
+
+    *level = 1;
+    e = walk(t, address, level);
+    return e ? __atomic_exchange_n(e, 0, __ATOMIC_SEQ_CST) : 0;
+}
+
+u64 ptab_lookup(const struct ptab *t, u64 address, unsigned *level)
+{
+    u64 *e, value;
+
+    *level = 1;
+    e = walk(t, address, level);
+    value = e ? __atomic_load_n(e, __ATOMIC_RELAXED) : 0;
+    return t->format->present(value) ? value : 0;
+}
+
+bool ptab_has_table(const struct ptab *t, u64 address, unsigned level)
+{
+    unsigned at = level;
+    u64 *e = walk(t, address, &at);
+
+    return e && at == level && t->format->present(*e) && !t->format->is_leaf(*e, level);
+}
+
+enum err ptab_split(struct ptab *t, u64 address)
+{
+    unsigned level = 1;
+    u64 *e = walk(t, address, &level), *table;
+    hpa_t frame, to;
+    u32 prot;
+
+    if (!e || level != 2)
+        return E_NOENT;
+    frame = frame_alloc(0, FRAME_PAGE_TABLE, 0);
+    if (!frame.v)
+        return E_NOMEM;
+    table = phys_to_virt(frame);
+    to = t->format->address(*e);
+    prot = t->format->prot(*e);
+    for (unsigned i = 0; i < 512; i++)
+        table[i] = t->format->leaf(HPA(to.v + i * PAGE_SIZE), prot, MEMORY_WB, 1);
+    t->tables++;
+    __atomic_store_n(e, t->format->table(frame), __ATOMIC_SEQ_CST);
+    return OK;
+}

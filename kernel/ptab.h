@@ -1,0 +1,58 @@
+/* Page tables: one walker for host paging, EPT and NPT. What an entry looks like is the business of
+ * a format (arch/x86_64/cpu/paging.c, vmx/ept.c, svm/npt.c); the tree is the same in all three:
+ *
+ *      47     39 38     30 29     21 20     12 11         0
+ *     +---------+---------+---------+---------+------------+
+ *     | level 4 | level 3 | level 2 | level 1 |   offset   |     512 entries of 8 bytes a table
+ *     +---------+---------+---------+---------+------------+
+ *                 1 GiB     2 MiB     4 KiB   <- a leaf at that level maps so much
+ *
+ * A mapping is made in two passes: ptab_prepare may fail and changes nothing that the walk sees;
+ * ptab_commit cannot fail. Taking rights away needs a TLB shoot-down, which is the caller's.
+ * The caller also holds whatever lock guards the table. */
+#pragma once
+#include "kernel/err.h"
+
+#define PROT_READ  BIT(0)
+#define PROT_WRITE BIT(1)
+#define PROT_EXEC  BIT(2)
+
+enum memory_type { MEMORY_WB, MEMORY_UC };
+
+struct ptab_format {
+    const char *name;
+    u64 (*leaf)(hpa_t to, u32 prot, enum memory_type type, unsigned level);
+    u64 (*table)(hpa_t to);
+    bool (*present)(u64 entry);
+    bool (*is_leaf)(u64 entry, unsigned level); /* of a present entry at level 1 to 3 */
+    hpa_t (*address)(u64 entry);                /* of a present entry: frame or table */
+    u32 (*prot)(u64 entry);                     /* PROT_* of a leaf */
+};
+
+struct ptab {
+    const struct ptab_format *format;
+    hpa_t root;
+    u32 tables; /* frames in use by the tree, root included */
+};
+
+enum err ptab_create(struct ptab *t, const struct ptab_format *format) MUST_CHECK; /* E_NOMEM */
+/* Frees the tables; what leaves point to is the caller's. */
+void ptab_destroy(struct ptab *t);
+
+/* Makes the tables above a leaf of `level` (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) at `address`.
+ * E_NOMEM; E_EXIST where a larger leaf covers the address. */
+enum err ptab_prepare(struct ptab *t, u64 address, unsigned level) MUST_CHECK;
+/* Sets the leaf for which ptab_prepare succeeded, and returns the entry that was there. */
+u64 ptab_commit(struct ptab *t, u64 address, unsigned level, hpa_t to, u32 prot,
+                enum memory_type type);
+/* prepare and commit in one. */
+enum err ptab_map(struct ptab *t, u64 address, unsigned level, hpa_t to, u32 prot,
+                  enum memory_type type) MUST_CHECK;
+/* Clears the leaf that covers the address and returns it, with its level; 0 if there is none. */
+u64 ptab_clear(struct ptab *t, u64 address, unsigned *level);
+/* The leaf that covers the address, with its level; 0 if there is none. */
+u64 ptab_lookup(const struct ptab *t, u64 address, unsigned *level);
+/* Is there a table, rather than a leaf or nothing, where a leaf of `level` for the address would be? */
+bool ptab_has_table(const struct ptab *t, u64 address, unsigned level);
+/* Replaces a 2 MiB leaf by 512 leaves of 4 KiB with the same rights. E_NOMEM; E_NOENT. */
+enum err ptab_split(struct ptab *t, u64 address) MUST_CHECK;
