@@ -1,0 +1,133 @@
+/* A virtual machine and its vCPUs: what they consist of, and what can be done to them.
+ *
+ * Each vCPU is a kernel thread. Device models, the VM's state and its clock are guarded by the VM's
+ * lock; guest memory by the Pmap's. A vCPU's registers belong to its thread; others may look at them
+ * while the VM is not running. */
+#pragma once
+#include "kernel/config.h"
+#include "kernel/thread.h"
+#include "vmm/console.h"
+#include "vmm/cpuid.h"
+#include "vmm/dev/platform.h"
+#include "vmm/pmap.h"
+
+enum vm_state {
+    VM_OFF, /* no memory, no devices: made, or powered off, or stopped */
+    VM_RUNNING,
+    VM_PAUSED,    /* by the user; time stands still for the guest */
+    VM_FAILED,    /* it did something that no machine survives: see reason */
+    VM_RESETTING, /* between the guest's reboot and its next start */
+    VM_DYING,     /* its threads are ending */
+    VM_STATE_COUNT
+};
+extern const char *const vm_state_name[VM_STATE_COUNT];
+
+/* What a vCPU does while the VM runs. */
+enum vcpu_activity { VCPU_ACTIVE, VCPU_HALTED, VCPU_WAIT_SIPI };
+extern const char *const vcpu_activity_name[];
+
+struct vcpu {
+    struct hvm_vcpu hvm;
+    struct vm *vm;
+    u32 index;
+    struct thread *thread;
+    enum vcpu_activity activity;
+    u32 kicked;         /* something is new: look before entering the guest */
+    u32 in_guest;       /* may be in the guest, on hvm.cpu: an interrupt gets it out */
+    bool parked;        /* its thread waits for the VM to run */
+    struct timer timer; /* of its local APIC; vCPU 0's also of the VM's devices */
+    u64 tsc_adjust;     /* what the guest added to its TSC by writing it */
+    u64 kvmclock;       /* guest address of its clock page, with bit 0: enabled */
+    u64 exit_count[EXIT_KIND_COUNT];
+    u64 exit_cycles[EXIT_KIND_COUNT];
+};
+
+/* Something odd that a guest did. */
+struct vm_odd {
+    const char *what;
+    u64 key;
+};
+#define VM_MAX_ODD 64
+
+struct vm {
+    struct list link;
+    u16 id; /* 1 and up, unique while it exists */
+    struct config_vm config;
+    struct lock lock;
+    enum vm_state state;
+    char reason[160]; /* why it is in that state, a sentence; or empty */
+    struct pmap pmap;
+    struct platform platform;
+    struct cpuid_policy cpuid;
+    struct vm_console console;
+    struct vcpu vcpu[VM_MAX_VCPUS];
+    u32 threads; /* that have not ended */
+    /* Guest time is host time less ns_offset, and stands still at stopped_ns while it does not run. */
+    u64 ns_offset, stopped_ns;
+    u64 tsc_offset, stopped_tsc;
+    u64 wall_clock; /* seconds since 1970 at guest time 0 */
+    u64 resets;
+    struct vm_odd odd[VM_MAX_ODD]; /* what was said once: see vm_log_once */
+    u32 odd_count;
+};
+
+/* --- for the shell and for start-up ---------------------------------------------------------- */
+
+/* Makes a VM that is off. E_EXIST, E_NOMEM, E_UNSUPPORTED, E_RANGE. */
+enum err vm_create(struct vm **vm, const struct config_vm *config, struct why *why) MUST_CHECK;
+/* Loads its kernel and runs it; for one that is off or failed. */
+enum err vm_start(struct vm *vm, struct why *why) MUST_CHECK;
+enum err vm_pause(struct vm *vm, struct why *why) MUST_CHECK;
+enum err vm_resume(struct vm *vm, struct why *why) MUST_CHECK;
+/* Turns it off as the power switch does. */
+enum err vm_stop(struct vm *vm, struct why *why) MUST_CHECK;
+/* Stops it and frees it. */
+void vm_destroy(struct vm *vm);
+struct vm *vm_find(const char *name);
+/* The VMs in the order in which they were made; index from 0; NULL behind the last. */
+struct vm *vm_at(unsigned index);
+
+/* --- for the parts of a VM -------------------------------------------------------------------- */
+
+/* Guest time now, with the TSC of that vCPU. For its own thread, or with the lock held. */
+struct vtime vcpu_time(const struct vcpu *v);
+/* The VM ends here, and says why; for its vCPUs. */
+void vm_fail(struct vm *vm, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Acts on what a device access has changed: kicks vCPUs, sets timers, powers off. The lock is held
+ * on entry, and released. */
+void vm_unlock_devices(struct vm *vm);
+/* The first time that a guest does something odd. */
+void vm_log_once(struct vm *vm, const char *what, u64 key);
+
+/* Has every vCPU left its guest, and its CPU? */
+bool vm_all_parked(const struct vm *vm);
+/* Makes the vCPU look at what is new, wherever it is. */
+void vcpu_kick(struct vcpu *v);
+/* A vCPU's thread (vcpu.c), its exits (exits.c), and where it starts (start.c). */
+enum err vcpu_create(struct vm *vm, u32 index) MUST_CHECK;
+void vcpu_destroy(struct vcpu *v);
+void vcpu_handle_exit(struct vcpu *v, const struct hvm_exit *exit);
+const char *vcpu_exit_name(enum hvm_exit_kind kind);
+void vcpu_raise(struct vcpu *v, u8 vector, bool has_code, u32 code);
+void vcpu_start_at(struct vcpu *v, u8 sipi_vector);
+void vcpu_reset_state(struct hvm_state *s);
+enum err vm_load(struct vm *vm, struct hvm_state *boot, struct why *why) MUST_CHECK;
+/* Brings the VM from its devices' reset to its first instruction. No vCPU runs. */
+enum err vm_boot(struct vm *vm, struct why *why) MUST_CHECK;
+/* Lets it run, if it still is in the state that the caller left it in. */
+void vm_run(struct vm *vm, enum vm_state from);
+
+/* mmio.c: the instruction at RIP touches an address without RAM. */
+void mmio_emulate(struct vcpu *v, gpa_t gpa);
+/* Reads the instruction at RIP; the number of bytes, 0 after an exception was raised. */
+unsigned vcpu_fetch(struct vcpu *v, const struct hvm_mode *m, u8 bytes[15]);
+/* mmio.c: string forms of IN and OUT, a bounded number of iterations. */
+void io_string(struct vcpu *v, const struct hvm_exit *exit);
+
+/* msr.c; false: #GP */
+bool msr_read_guest(struct vcpu *v, u32 msr, u64 *value);
+bool msr_write_guest(struct vcpu *v, u32 msr, u64 value);
+/* kvmclock.c: tells the guest its clock anew, after time stood still. */
+void kvmclock_update(struct vcpu *v);
+bool kvmclock_set(struct vcpu *v, u64 value);
+bool kvmclock_set_wall(struct vcpu *v, u64 value);
