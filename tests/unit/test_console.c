@@ -1,0 +1,192 @@
+/* The console's lines and input, and the log. */
+#include <string.h>
+#include "unit.h"
+#include "fake/fake.h"
+#include "kernel/console.h"
+#include "kernel/log.h"
+#include "kernel/thread.h"
+
+static char sent[4096];
+static size_t sent_size;
+
+static void capture(const char *text, size_t size)
+{
+    assert_true(sent_size + size < sizeof(sent));
+    memcpy(sent + sent_size, text, size);
+    sent_size += size;
+    sent[sent_size] = '\0';
+}
+
+static const struct console_driver driver = {"capture", capture};
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    fake_memory(MIB(9));
+    thread_init();
+    console_attach(&driver);
+    console_set_poll(NULL);
+    console_edit("", 0, "", 0);
+    sent_size = 0;
+    sent[0] = '\0';
+    log_set_console_level(LOG_WARN);
+    return 0;
+}
+
+static void assert_sent(const char *text)
+{
+    assert_string_equal(sent, text);
+    sent_size = 0;
+    sent[0] = '\0';
+}
+
+static void a_line_feed_becomes_cr_lf(void **state)
+{
+    (void)state;
+    console_print("a\nb\n\nc");
+    assert_sent("a\r\nb\r\n\r\nc");
+    console_printf("%u\n", 5);
+    assert_sent("5\r\n");
+    console_write("x\0y", 3);
+    assert_int_equal(sent_size, 3);
+}
+
+static void a_guests_cr_lf_stays_as_it_is(void **state)
+{
+    (void)state;
+    console_print("a\r\nb\r");
+    console_print("\nc\n\n");
+    assert_sent("a\r\nb\r\nc\r\n\r\n");
+}
+
+static void a_line_of_the_log_goes_above_what_is_edited(void **state)
+{
+    (void)state;
+    console_edit("> ab", 4, "\r> ab", 5);
+    assert_sent("> ab");
+    console_print_above("news\n");
+    assert_sent("\r\033[Knews\r\n\r> ab");
+    console_edit("\n", 1, "", 0);
+    console_print_above("news\n");
+    assert_sent("\r\nnews\r\n");
+}
+
+static void input_waits_until_it_is_read(void **state)
+{
+    (void)state;
+    console_receive('a');
+    console_receive(0xff);
+    assert_int_equal(console_read(0), 'a');
+    assert_int_equal(console_read(U64_MAX), 0xff);
+    assert_int_equal(console_read(0), -1);
+    for (unsigned i = 0; i < 5000; i++)
+        console_receive((u8)i);
+    for (unsigned i = 0; i < 1024; i++)
+        assert_int_equal(console_read(0), (u8)i);
+    assert_int_equal(console_read(0), -1); /* what did not fit is gone */
+}
+
+static void reading_ends_with_its_time(void **state)
+{
+    u64 before = time_now();
+
+    (void)state;
+    assert_int_equal(console_read(MSEC(130)), -1);
+    assert_int_equal(time_now() - before, MSEC(130));
+}
+
+static unsigned polls;
+
+static void poll(void)
+{
+    if (++polls == 3)
+        console_receive('p');
+}
+
+static void a_line_without_interrupt_is_polled(void **state)
+{
+    u64 before = time_now();
+
+    (void)state;
+    polls = 0;
+    console_set_poll(poll);
+    assert_int_equal(console_read(U64_MAX), 'p');
+    assert_true(time_now() - before <= MSEC(40));
+}
+
+/* --- the log ---------------------------------------------------------------------------------- */
+
+static unsigned walked;
+static char first[160], last[160];
+
+static void on_line(void *ctx, u64 ns, enum log_level level, const char *text)
+{
+    assert_int_equal(ns, SEC(1));
+    assert_true(level <= *(enum log_level *)ctx);
+    strcpy(walked++ ? last : first, text);
+}
+
+static void walk(enum log_level level)
+{
+    walked = 0;
+    log_walk(level, on_line, &level);
+}
+
+static void the_log_keeps_all_levels_and_shows_some(void **state)
+{
+    (void)state;
+    log_debug("one %u", 1);
+    log_info("two");
+    log_warn("three");
+    log_error("four");
+    assert_sent("[    1.000] warning: three\r\n[    1.000] error: four\r\n");
+    walk(LOG_DEBUG);
+    assert_int_equal(walked, 4);
+    assert_string_equal(first, "one 1");
+    assert_string_equal(last, "four");
+    walk(LOG_WARN);
+    assert_int_equal(walked, 2);
+    assert_string_equal(first, "three");
+}
+
+static void a_full_log_loses_its_oldest_lines(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++)
+        log_debug("line %u", i);
+    walk(LOG_DEBUG);
+    assert_int_equal(walked, 512);
+    assert_string_equal(first, "line 488");
+    assert_string_equal(last, "line 999");
+}
+
+static void a_long_line_is_cut(void **state)
+{
+    char text[300];
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_debug("%s", text);
+    walk(LOG_DEBUG);
+    assert_int_equal(strlen(last), 115);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+    const struct CMUnitTest tests[] = {
+        TEST(a_line_feed_becomes_cr_lf),
+        TEST(a_guests_cr_lf_stays_as_it_is),
+        TEST(a_line_of_the_log_goes_above_what_is_edited),
+        TEST(input_waits_until_it_is_read),
+        TEST(reading_ends_with_its_time),
+        TEST(a_line_without_interrupt_is_polled),
+        TEST(the_log_keeps_all_levels_and_shows_some),
+        TEST(a_full_log_loses_its_oldest_lines),
+        TEST(a_long_line_is_cut),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
