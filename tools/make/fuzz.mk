@@ -1,0 +1,44 @@
+# Fuzzing: every tests/fuzz/fuzz_*.c is one libFuzzer program over the hypervisor's own sources,
+# compiled by clang with coverage, ASan and UBSan. New inputs are kept in build/fuzz/corpus.
+FUZZ_CC := clang
+FUZZ_SANITIZE := address,undefined
+FUZZ_CFLAGS := -std=gnu11 -O1 -g -I. -I$(B)/gen -DFERRY_HOST -fno-builtin -fno-omit-frame-pointer \
+               -fno-sanitize-recover=all
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_OBJ := $(HOST_OBJ:$(B)/host/%=$(B)/fuzz/%)
+FUZZ_SECONDS ?= 600
+FUZZ_RUNS ?= 200000
+# Each of these takes ten times as long for a run as the others.
+FUZZ_SLOW := fuzz_config
+# A target may have a dictionary beside it.
+FUZZ_DICT = $$([ ! -f tests/fuzz/$$t.dict ] || echo -dict=tests/fuzz/$$t.dict)
+FUZZ_FLAGS := -len_control=0 -max_len=4096 -artifact_prefix=$(B)/fuzz/
+
+$(B)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  FUZZCC $<"; $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) \
+	    -MMD -MP -c $< -o $@
+
+$(B)/fuzz/libferry.a: $(FUZZ_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/fuzz/bin/%: tests/fuzz/%.c $(B)/fuzz/libferry.a
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -MMD -MP -MF $@.d -o $@ $< \
+	    $(B)/fuzz/libferry.a
+
+.PHONY: fuzz fuzz-short
+fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%) ## fuzz each parser for FUZZ_SECONDS (600)
+	@set -e; for t in $(FUZZ_TARGETS); do mkdir -p $(B)/fuzz/corpus/$$t; echo "== $$t"; \
+	    $(B)/fuzz/bin/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	    $(FUZZ_FLAGS) $(FUZZ_DICT) $(B)/fuzz/corpus/$$t; done
+
+fuzz-short: $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%) ## a few seconds of each, always the same
+	@set -e; for t in $(FUZZ_TARGETS); do echo "== $$t"; \
+	    case " $(FUZZ_SLOW) " in *" $$t "*) runs=$$(($(FUZZ_RUNS) / 10));; *) runs=$(FUZZ_RUNS);; esac; \
+	    $(B)/fuzz/bin/$$t -runs=$$runs -seed=1 $(FUZZ_FLAGS) $(FUZZ_DICT) \
+	    2>$(B)/fuzz/$$t.log || { cat $(B)/fuzz/$$t.log; false; }; \
+	    tail -1 $(B)/fuzz/$$t.log; done
+
+-include $(FUZZ_OBJ:.o=.d) $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%.d)

@@ -1,0 +1,39 @@
+# The kernel image: build/ferry.elf (symbols, no debug information) from every .c and .S below the
+# folders of the hypervisor proper.
+KERNEL_DIRS := arch/x86_64/boot/entry arch/x86_64/cpu arch/x86_64/vmx arch/x86_64/svm \
+               kernel vmm drivers
+KERNEL_C := $(sort $(shell find $(KERNEL_DIRS) -name '*.c' 2>/dev/null))
+KERNEL_S := $(sort $(shell find $(KERNEL_DIRS) -name '*.S' 2>/dev/null))
+KERNEL_OBJ := $(KERNEL_C:%.c=$(B)/kernel/%.o) $(KERNEL_S:%.S=$(B)/kernel/%.o)
+KERNEL_CFLAGS := -std=gnu11 -O2 -g $(WARN) -I. -I$(B)/gen -nostdinc -isystem $(GCC_INCLUDE) -ffreestanding \
+                 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
+                 -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing \
+                 -fcf-protection=none -fno-asynchronous-unwind-tables -ffunction-sections \
+                 -fdata-sections
+
+$(B)/kernel/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC $<"; $(CC) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/kernel/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  CC $<"; $(CC) $(KERNEL_CFLAGS) -MMD -MP -D__ASSEMBLY__ -c $< -o $@
+
+# The guests' ACPI tables are written in ASL.
+$(B)/gen/%.aml.h: %.asl
+	@mkdir -p $(@D)
+	iasl -vs -p $(B)/gen/$* $< >$(B)/gen/$(*F).log || { cat $(B)/gen/$(*F).log; false; }
+	(echo '/* From $<. */'; echo 'static const unsigned char $(*F)_aml[] = {'; \
+	 od -An -v -tx1 $(B)/gen/$*.aml | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};') >$@
+
+$(B)/kernel/vmm/load/acpi.o $(B)/host/vmm/load/acpi.o $(B)/fuzz/vmm/load/acpi.o: \
+    $(B)/gen/vmm/load/dsdt.aml.h
+
+$(B)/ferry.debug.elf: $(KERNEL_OBJ) linker.ld
+	$(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,-z,max-page-size=4096 \
+	    -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--no-warn-rwx-segments -o $@ $(KERNEL_OBJ)
+
+$(B)/ferry.elf: $(B)/ferry.debug.elf
+	objcopy --strip-debug $< $@
+
+-include $(KERNEL_OBJ:.o=.d)

@@ -1,0 +1,51 @@
+# Hosts to run and to test on.
+GUESTS := $(B)/guests/cloud/vmlinuz $(B)/guests/generic/vmlinuz $(B)/guests/initrd.gz
+FERRY := $(B)/ferry.elf $(B)/BOOTX64.EFI
+PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider -q --tb=short
+
+$(B)/guests/cloud/vmlinuz:
+	tools/guest-kernel linux-image-cloud-amd64 $(@D)
+$(B)/guests/generic/vmlinuz:
+	tools/guest-kernel linux-image-amd64 $(@D)
+$(B)/guests/initrd.gz: tools/guest-initrd
+	tools/guest-initrd $@
+
+$(B)/packages: packages.txt tools/install-packages
+	@mkdir -p $(B)
+	@tools/install-packages
+	@touch $@
+
+CPU ?= amd
+CPUS ?= 1
+MEM ?= 256M
+CMDLINE ?= console=ttyS0
+KERNEL ?= $(B)/guests/cloud/vmlinuz
+INITRD ?= $(B)/guests/initrd.gz
+
+# What runs or tests hosts first makes sure that this machine has the packages, then starts over: before
+# that, not even the compiler may be there.
+.PHONY: all demo run test soak bench image
+demo: $(B)/packages ## one host, two Linux VMs, step by step (CPU=amd|intel)
+	@$(MAKE) --no-print-directory $(FERRY) $(GUESTS)
+	@tools/demo $(CPU)
+
+run: $(B)/packages ## a host in this terminal (KERNEL= INITRD= CMDLINE= MEM= CPUS= CPU=)
+	@$(MAKE) --no-print-directory $(FERRY) $(GUESTS)
+	@tools/run --cpu $(CPU) --kernel $(KERNEL) --initrd $(INITRD) --cmdline '$(CMDLINE)' --mem $(MEM) \
+	    --cpus $(CPUS)
+
+test: $(B)/packages ## everything that must pass
+	@tools/test
+
+soak: $(B)/packages ## the same, with what is long and repeated
+	@tools/test --soak
+
+bench: $(B)/packages ## prints every figure (FIGURE=name for one)
+	@$(MAKE) --no-print-directory all
+	@tools/bench $(FIGURE)
+
+all: $(FERRY) $(GUESTS) bare-guests
+
+image: $(B)/packages ## a disk image for a USB stick or a lab server
+	@$(MAKE) --no-print-directory $(FERRY) $(GUESTS)
+	@tools/disk-image $(B)/ferry.img

@@ -1,0 +1,135 @@
+"""How each kind of host is started: QEMU with SVM and NPT, or Bochs with VMX and EPT.
+
+An emulator is a child of this process, dies with it, and has its serial line on a socket. Nothing here
+knows Ferry; host.py does.
+"""
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+OVMF = Path("/usr/share/OVMF")
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent():
+    """In the child: the kernel ends it when the test that started it ends, however that happens."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(command, log, cwd=None):
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        cwd=cwd, preexec_fn=_die_with_parent)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def connect(address, process, limit=15):
+    """Connects to an emulator's serial socket as soon as it listens."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    end = time.monotonic() + limit
+    while True:
+        s = socket.socket(family)
+        try:
+            s.connect(address)
+            return s
+        except OSError as e:
+            s.close()
+            if process.poll() is not None:
+                raise RuntimeError(f"the emulator ended with status {process.returncode}") from e
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def end(process):
+    if process and process.poll() is None:
+        process.kill()
+    if process:
+        process.wait(10)
+
+
+class Qemu:
+    """An AMD host: QEMU's TCG with -cpu max has SVM and NPT."""
+
+    kind = "amd"
+
+    def __init__(self, folder, volume, memory=1024, cpus=2, icount=False, extra=()):
+        variables = folder / "vars.fd"
+        shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
+        serial = str(folder / "serial")
+        self.process = None
+        command = [
+            "qemu-system-x86_64", "-accel", "tcg" if icount else "tcg,thread=multi", "-cpu", "max",
+            "-m", str(memory), "-smp", str(cpus), "-machine", "q35", "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot",
+            "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
+            "-drive", f"if=pflash,format=raw,file={variables}",
+            "-drive", f"format=raw,file={volume},snapshot=on",
+            "-chardev", f"socket,id=com1,path={serial},server=on,wait=on", "-serial", "chardev:com1",
+            *(["-icount", "shift=0,sleep=off"] if icount else []), *extra,
+        ]
+        with open(folder / "emulator.log", "w") as log:
+            self.process = spawn(command, log)
+        self.serial = connect(serial, self.process)
+
+    def end(self):
+        end(self.process)
+
+
+BOCHSRC = """\
+plugin_ctrl: unmapped=1, biosdev=1, speaker=0, e1000=1, serial=1, parallel=0, extfpuirq=1, gameport=0
+config_interface: textconfig
+display_library: rfb, options="timeout=0"
+romimage: file=/usr/share/ovmf/OVMF.fd, address=0xffe00000
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+cpu: model=corei7_skylake_x, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+memory: guest={memory}, host={memory}
+clock: sync=none, time0=local
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=disk, path="{volume}", mode=flat
+boot: disk
+com1: enabled=1, mode=socket-server, dev=localhost:{port}
+log: {folder}/bochs.log
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+mouse: enabled=0
+pci: enabled=1, chipset=i440fx
+"""
+
+
+class Bochs:
+    """An Intel host: Bochs's Skylake-X has VMX with EPT, VPID, unrestricted guest and PML."""
+
+    kind = "intel"
+
+    def __init__(self, folder, volume, memory=768, cpus=2):
+        copy = folder / "volume.img"
+        shutil.copy(volume, copy)
+        port = free_port()
+        (folder / "bochsrc").write_text(BOCHSRC.format(
+            cpus=cpus, memory=memory, volume=copy, port=port, folder=folder))
+        (folder / "run.rc").write_text("c\n")
+        with open(folder / "emulator.log", "w") as log:
+            self.process = spawn(["bochs-bin", "-q", "-f", "bochsrc", "-rc", "run.rc"], log, cwd=folder)
+        self.serial = connect(("127.0.0.1", port), self.process)
+
+    def end(self):
+        end(self.process)
+
+
+KINDS = {"amd": Qemu, "intel": Bochs}

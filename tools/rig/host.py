@@ -1,0 +1,178 @@
+"""A Ferry host for tests: boots it from UEFI, types at its shell, reads its guests' consoles.
+
+    with Host("amd", files={"hello.elf": path}) as host:
+        host.run("vm create a kernel=hello.elf memory=8M")
+        host.run("vm start a")
+        with host.console("a") as guest:
+            guest.expect("DONE")
+"""
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pexpect
+import pexpect.fdpexpect
+
+from emulator import BUILD, KINDS, ROOT
+
+# Emulators run at the machine's mercy: these are limits for hangs, not measures of speed.
+SCALE = float(os.environ.get("RIG_TIME_SCALE", "1"))
+BOOT_LIMIT = {"amd": 90, "intel": 180}
+LINUX_LIMIT = {"amd": 120, "intel": 600}
+COMMAND_LIMIT = {"amd": 30, "intel": 60}
+
+PROMPT = r"\r\n?(?:\x1b\[[0-9;]*[A-Za-z])*alpha> "
+LEAVE = "\x1d"  # Ctrl-]
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
+
+
+def plain(text):
+    """Console output without terminal escapes, with plain line ends."""
+    return _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "")
+
+
+class Console:
+    """A guest's serial line, through `vm console`."""
+
+    def __init__(self, host, name):
+        self.host, self.name = host, name
+
+    def expect(self, pattern, timeout=None):
+        """Waits for a pattern; returns the match."""
+        self.host.line.expect(pattern, timeout=self.host.limit(timeout))
+        return self.host.line.match
+
+    def type(self, text):
+        self.host.line.send(text)
+
+    def run(self, command, timeout=None):
+        """Runs a command in the guest's shell and returns what it printed."""
+        # The quotes keep the markers out of the shell's echo of the command, which it also wraps.
+        tag = time.monotonic_ns()
+        self.type(f"echo be''gin-{tag}; {command}; echo e''nd-{tag} $?\n")
+        self.expect(rf"begin-{tag}\r?\n", timeout)
+        m = self.expect(rf"end-{tag} (\d+)\r?\n", timeout)
+        self.status = int(m.group(1))
+        text = plain(self.host.line.before).strip("\n")
+        # What is typed before the prompt may be lost: the guest's shell changes its terminal's mode there.
+        self.expect("guest# ", timeout)
+        return text
+
+
+class Host:
+    def __init__(self, kind, config="", files=None, name="alpha", **emulator):
+        self.kind, self.name = kind, name
+        self.config, self.files, self.options = config, dict(files or {}), emulator
+        self.folder = self.emulator = self.line = None
+        self.transcript = None
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def __enter__(self):
+        runs = BUILD / "rig"
+        runs.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.kind}-", dir=runs))
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _start(self):
+        started = time.monotonic()
+        volume = self._volume()
+        self.transcript = open(self.folder / "console.log", "w", encoding="utf-8", errors="replace")
+        self.emulator = KINDS[self.kind](self.folder, volume, **self.options)
+        self.line = pexpect.fdpexpect.fdspawn(
+            self.emulator.serial, encoding="utf-8", codec_errors="replace", timeout=30)
+        self.line.delaybeforesend = None
+        self.line.logfile_read = self.transcript
+        self.line.expect(PROMPT, timeout=BOOT_LIMIT[self.kind] * SCALE)
+        self.boot_text = plain(self.line.before)
+        self.boot_seconds = time.monotonic() - started
+
+    def __exit__(self, *unused):
+        if self.emulator:
+            self.emulator.end()
+        if self.transcript:
+            self.transcript.flush()
+            self.transcript.close()
+        for big in ("volume.img", "vars.fd"):
+            with contextlib.suppress(OSError):
+                (self.folder / big).unlink()
+
+    def _volume(self):
+        listed = [f"file {name}" for name in self.files]
+        (self.folder / "ferry.cfg").write_text(
+            "\n".join([f"host {self.name}", *listed, self.config]) + "\n")
+        volume = self.folder / "volume.img"
+        pairs = {"EFI/BOOT/BOOTX64.EFI": BUILD / "BOOTX64.EFI", "ferry.elf": BUILD / "ferry.elf",
+                 "ferry.cfg": self.folder / "ferry.cfg", **self.files}
+        target = self.folder / "boot.img"
+        subprocess.run([ROOT / "tools/boot-volume", target, *(f"{k}={v}" for k, v in pairs.items())],
+                       check=True)
+        target.rename(volume)
+        if self.kind == "intel":  # the emulator works on its own copy, which has that name
+            volume.rename(target)
+            return target
+        return volume
+
+    def limit(self, timeout=None):
+        return (timeout or COMMAND_LIMIT[self.kind]) * SCALE
+
+    # --- the shell ------------------------------------------------------------------------------
+
+    def run(self, command, timeout=None):
+        """Types a command and returns what it printed."""
+        self.line.send(command + "\r")
+        self.line.expect(PROMPT, timeout=self.limit(timeout))
+        text = plain(self.line.before)
+        return text.split("\n", 1)[1].strip("\n") if "\n" in text else ""
+
+    def expect(self, pattern, timeout=None):
+        self.line.expect(pattern, timeout=self.limit(timeout))
+        return self.line.match
+
+    @contextlib.contextmanager
+    def console(self, vm):
+        self.line.send(f"vm console {vm}\r")
+        self.line.expect("Ctrl-] leaves", timeout=self.limit())
+        try:
+            yield Console(self, vm)
+        finally:
+            self.line.send(LEAVE)
+            self.line.expect(PROMPT, timeout=self.limit())
+
+    # --- VMs ----------------------------------------------------------------------------------
+
+    def create(self, vm, kernel, **settings):
+        """Makes and starts a VM."""
+        words = " ".join(f'{k}="{v}"' if " " in str(v) else f"{k}={v}" for k, v in settings.items())
+        said = self.run(f"vm create {vm} kernel={kernel} {words}".strip())
+        assert "error" not in said.lower(), said
+        self.run(f"vm start {vm}")
+
+    def state(self, vm):
+        """The state of a VM, as `vm info` says it, with its reason."""
+        text = self.run(f"vm info {vm}")
+        m = re.search(r"^state +(\w+)(?: \(([^)]*)\))?", text, re.M)
+        assert m, text
+        return m.group(1), " ".join((m.group(2) or "").split())
+
+    def wait_state(self, vm, wanted, timeout=None):
+        end = time.monotonic() + self.limit(timeout)
+        while True:
+            state, reason = self.state(vm)
+            if state == wanted:
+                return reason
+            assert time.monotonic() < end, f"{vm} is {state} ({reason}), not {wanted}"
+            time.sleep(0.3)
+
+    def destroy(self, vm):
+        self.run(f"vm destroy {vm}")
