@@ -14,6 +14,7 @@ SELF_CHECKING = {
     "crs": {"memory": "16M"},  # with tcg=1 on amd hosts
     "irqs": {"memory": "8M", "cpus": 2},
     "smp": {"memory": "8M", "cpus": 2},
+    "shadow": {"memory": "8M"},
     "ptloop": {"memory": "8M"},
     "dbstorm": {"memory": "8M"},
     "fpu": {"memory": "8M", "cpus": 2},

@@ -276,6 +276,20 @@ static void keep_interrupted_event(struct hvm_vcpu *v)
         block_nmi(svm_of(v), false);
 }
 
+#define WINDOW_BITS (V_IRQ | V_IGN_TPR | V_INTR_PRIO_MAX)
+
+/* The window is a virtual interrupt of the highest priority that is intercepted before it is delivered. It is asked
+ * for at every entry anew: not where it would open inside the shadow that TCG forgets, but again behind it. */
+static void ask_for_window(struct svm_vcpu *s)
+{
+    struct vmcb *b = s->vmcb;
+
+    if (s->irq_window_wanted && !(svm_forgets_shadow && b->int_shadow & 1))
+        b->int_ctl |= WINDOW_BITS;
+    else
+        b->int_ctl &= ~WINDOW_BITS;
+}
+
 static void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit)
 {
     struct svm_vcpu *s = svm_of(v);
@@ -289,8 +303,7 @@ static void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit)
     b->rflags = v->rflags;
     b->tsc_offset = v->tsc_offset;
     b->int_ctl = (b->int_ctl & ~V_TPR_MASK) | v->cr8;
-    if (svm_forgets_shadow && b->int_shadow & 1)
-        b->int_ctl &= ~V_IRQ; /* the window would open inside the shadow */
+    ask_for_window(s);
     svm_enter(v, s->vmcb_frame.v, ((struct svm_cpu *)cpu_this()->hvm)->host_vmcb.v);
     v->gpr[REG_RAX] = b->rax;
     v->gpr[REG_RSP] = b->rsp;
@@ -314,18 +327,15 @@ static bool svm_nmi_ready(struct hvm_vcpu *v)
     return !svm_of(v)->nmi_blocked && !(svm_of(v)->vmcb->int_shadow & 1) && !v->event.valid;
 }
 
-/* A virtual interrupt of the highest priority that is intercepted before it is delivered. */
 static void svm_want_irq_window(struct hvm_vcpu *v, bool on)
 {
-    struct vmcb *b = svm_of(v)->vmcb;
+    struct svm_vcpu *s = svm_of(v);
 
-    if (on) {
-        b->intercept[3] |= INTERCEPT_VINTR; /* and again after svm_run took V_IRQ back */
-        b->int_ctl |= V_IRQ | V_IGN_TPR | V_INTR_PRIO_MAX;
-    } else {
-        b->intercept[3] &= ~INTERCEPT_VINTR;
-        b->int_ctl &= ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO_MAX);
-    }
+    s->irq_window_wanted = on;
+    if (on)
+        s->vmcb->intercept[3] |= INTERCEPT_VINTR;
+    else
+        s->vmcb->intercept[3] &= ~INTERCEPT_VINTR;
 }
 
 /* NMIs are unblocked by IRET, which is intercepted while they are blocked: the first exit behind it is the
