@@ -1,5 +1,6 @@
 #include "kernel/thread.h"
 #include "kernel/heap.h"
+#include "kernel/late.h"
 #include "kernel/lock.h"
 #include "kernel/panic.h"
 #include "kernel/string.h"
@@ -241,6 +242,7 @@ void thread_interrupted(void)
 {
     arch_irq_window();
     timer_run();
+    late_wait_end(cpu_this());
     if (thread_should_yield() || time_now() >= thread_current()->slice_end)
         thread_yield();
 }
@@ -323,9 +325,11 @@ static NORETURN void idle_loop(void)
         c->idling = true;
         c->resched = false;
         lock_release(&sched_lock);
+        late_wait_begin(c);
         arch_idle();
         c->idle_ns += time_now() - start;
         timer_run();
+        late_wait_end(c);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "kernel/timer.h"
+#include "kernel/late.h"
 #include "kernel/lock.h"
 #include "kernel/thread.h"
 
@@ -129,9 +130,12 @@ void timer_program(void)
 void timer_run(void)
 {
     struct cpu *c = cpu_this();
-    struct timer *t;
+    u64 now = time_now();
+    struct timer *t = pop_due(c, now);
 
-    while ((t = pop_due(c, time_now()))) {
+    if (t)
+        late_check(c, t->deadline, now);
+    for (; t; t = pop_due(c, time_now())) {
         t->fn(t);
         __atomic_store_n(&c->timer_running, NULL, __ATOMIC_RELEASE);
     }

@@ -1,6 +1,7 @@
 /* A vCPU's thread: waits while there is nothing to run, delivers what is due, enters the guest, handles
  * the exit. */
 #include "kernel/heap.h"
+#include "kernel/late.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
 #include "vmm/vm.h"
@@ -204,6 +205,7 @@ static void run_once(struct vcpu *v)
         v->in_guest = 0;
         return;
     }
+    late_wait_begin(cpu_this());
     hvm->run(&v->hvm, &exit);
     start = arch_tsc();
     __atomic_store_n(&v->in_guest, 0, __ATOMIC_SEQ_CST);
@@ -212,6 +214,7 @@ static void run_once(struct vcpu *v)
         v->kicked = 1;
     }
     vcpu_handle_exit(v, &exit);
+    late_wait_end(cpu_this());
     v->exit_count[exit.kind]++;
     v->exit_cycles[exit.kind] += arch_tsc() - start;
 }

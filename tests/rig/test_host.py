@@ -1,5 +1,7 @@
 """The host itself: boot, configuration, shell, panic, leaving."""
 import re
+import signal
+import time
 
 import pytest
 
@@ -74,6 +76,16 @@ def test_a_cpu_without_virtualisation_is_told_what_it_lacks():
     with Host("amd", files={"hello.elf": BARE / "hello.elf"}, extra=("-cpu", "max,-svm")) as h:
         assert "no AMD-V: CPUID 80000001 ECX lacks SVM (bit 2)" in h.boot_text
         assert "no virtualisation" in h.run("vm create a kernel=hello.elf")
+
+
+def test_a_host_that_is_held_up_says_that_it_was_not_its_own_doing():
+    with Host("amd") as h:
+        time.sleep(1)
+        h.emulator.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.8)
+        h.emulator.process.send_signal(signal.SIGCONT)
+        assert h.stood_still() > 400
+        assert "did not yield" not in h.run("log")
 
 
 def test_poweroff_ends_the_host():

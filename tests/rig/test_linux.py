@@ -57,6 +57,7 @@ def microvm_warnings(kernel):
 
 def test_a_stock_kernel_boots_to_its_shell_and_says_nothing_that_it_does_not_say_in_microvm(
         host, kind, make_vm):
+    stood_still = host.stood_still()
     make_vm("one", "vmlinuz", initrd="initrd.gz", memory="96M", cmdline="console=ttyS0")
     with host.console("one") as guest:
         assert wait_ready(guest, kind) == 1
@@ -66,7 +67,12 @@ def test_a_stock_kernel_boots_to_its_shell_and_says_nothing_that_it_does_not_say
         assert "x2apic" in guest.run("dmesg | grep -i x2apic")
         said = warnings(guest.run("dmesg -r | grep '^<[01234]>'"))
     new = {w for w in said - microvm_warnings(CLOUD) if not OF_THE_CPU.search(w)}
-    assert not new
+    # Linux says this if its timer came more than half a second late. That is no fault of Ferry's if the emulator
+    # was held up for so long meanwhile, which the host's log tells apart from a thread that kept the CPU.
+    late = {w for w in new if "Long readout interval" in w}
+    if late and host.stood_still() > max(stood_still, 400):
+        new -= late
+    assert not new, (new, host.run("log"))
 
 
 def test_two_vcpus_run_at_the_same_time(host, kind, make_vm):

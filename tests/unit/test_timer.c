@@ -1,7 +1,11 @@
 /* Timers of one CPU, over a clock that only the test moves. */
+#include <stdio.h>
+#include <string.h>
 #include "unit.h"
 #include "fake/fake.h"
 #include "kernel/arch.h"
+#include "kernel/late.h"
+#include "kernel/log.h"
 #include "kernel/timer.h"
 
 #define COUNT 200
@@ -196,6 +200,44 @@ static void any_number_fires_exactly_once_and_never_early(void **state)
     assert_int_equal(fired, armed);
 }
 
+static char said[2][120];
+
+static void remember(void *ctx, u64 ns, enum log_level level, const char *text)
+{
+    (void)ctx, (void)ns, (void)level;
+    memmove(said[0], said[1], sizeof(said[0]));
+    snprintf(said[1], sizeof(said[1]), "%s", text);
+}
+
+static void run_late(u64 worked, u64 waited)
+{
+    timer_arm(&probes[0].timer, time_now());
+    fake_advance(worked);
+    late_wait_begin(cpu_this());
+    fake_advance(waited);
+    memset(said, 0, sizeof(said));
+    timer_run();
+    late_wait_end(cpu_this());
+    log_walk(LOG_DEBUG, remember, NULL);
+}
+
+static void a_late_timer_is_blamed_on_the_machine_if_the_cpu_waited_for_it(void **state)
+{
+    (void)state;
+    run_late(MSEC(5), MSEC(700));
+    assert_non_null(strstr(said[1], "the machine stood still: CPU 0's timer interrupt came 700 ms"));
+}
+
+static void a_late_timer_is_blamed_on_the_thread_that_kept_the_cpu(void **state)
+{
+    (void)state;
+    run_late(MSEC(300), MSEC(5));
+    assert_non_null(strstr(said[1], "CPU 0's timers ran 300 ms late: thread none did not yield"));
+    run_late(MSEC(300), MSEC(200));
+    assert_non_null(strstr(said[0], "stood still"));
+    assert_non_null(strstr(said[1], "did not yield"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -209,6 +251,8 @@ int main(void)
         TEST(a_timer_can_arm_itself_again),
         TEST(a_timer_can_cancel_another_that_is_due),
         TEST(any_number_fires_exactly_once_and_never_early),
+        TEST(a_late_timer_is_blamed_on_the_machine_if_the_cpu_waited_for_it),
+        TEST(a_late_timer_is_blamed_on_the_thread_that_kept_the_cpu),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

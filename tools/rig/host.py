@@ -165,6 +165,11 @@ class Host:
         assert m, text
         return m.group(1), " ".join((m.group(2) or "").split())
 
+    def stood_still(self):
+        """The longest time, in ms, that the host says the machine under it stood still."""
+        said = re.sub(r"\s+", " ", self.run("log"))
+        return max(map(int, re.findall(r"timer interrupt came (\d+) ms late", said)), default=0)
+
     def wait_state(self, vm, wanted, timeout=None):
         end = time.monotonic() + self.limit(timeout)
         while True:
