@@ -14,7 +14,8 @@ void console_receive(u8 byte);
  * interrupt may be missing. */
 void console_set_poll(void (*poll)(void));
 
-/* Writes text; "\n" becomes CR LF. Whole calls are not mixed with other CPUs' calls. */
+/* Writes text; "\n" becomes CR LF. The line may be slow, so others run in between: for threads that hold no
+ * lock. A line of the log may come between two lines of the text, not within one. */
 void console_write(const char *text, size_t size);
 void console_print(const char *text);
 void console_printf(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -25,5 +26,6 @@ void console_edit(const char *update, size_t size, const char *image, size_t ima
 void console_print_above(const char *line);
 /* The next byte of input, or -1 if none came within that time (U64_MAX: for ever). One reader. */
 int console_read(u64 timeout_ns);
-/* For panic: breaks the lock that a stopped CPU may hold. */
-void console_break_lock(void);
+/* For panic and the way out, when all other CPUs are stopped: breaks the lock that one of them may hold, and
+ * lets no other thread run from here on. */
+void console_last_words(void);

@@ -20,8 +20,8 @@ struct cpu {
     struct list timers;          /* pending, by deadline; guarded by timer_lock */
     struct timer *timer_running; /* whose callback runs here now */
     u32 timer_lock;              /* a struct lock; see kernel/timer.c */
-    u64 waits_since;             /* TSC value at which it halted or entered a guest; 0: a thread works */
-    u64 idle_ns;                 /* time spent idle */
+    u64 waits_since; /* TSC value at which it halted or entered a guest; 0: a thread works */
+    u64 idle_ns;     /* time spent idle */
     u64 interrupts;
     void *hvm;             /* the backend's */
     struct hvm_vcpu *vcpu; /* loaded here now */

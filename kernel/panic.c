@@ -15,7 +15,7 @@ void panic_begin(void)
     if (__atomic_exchange_n(&panicking, 1, __ATOMIC_SEQ_CST))
         arch_halt_forever();
     arch_stop_others();
-    console_break_lock();
+    console_last_words();
     console_printf("\n*** Ferry stops: this host cannot go on.\n");
 }
 

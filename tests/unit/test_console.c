@@ -72,6 +72,39 @@ static void a_line_of_the_log_goes_above_what_is_edited(void **state)
     assert_sent("\r\nnews\r\n");
 }
 
+/* A line of 115,200 baud. */
+static void send_slowly(const char *text, size_t size)
+{
+    (void)text;
+    fake_advance(size * USEC(87));
+}
+
+static u64 fired_at;
+
+static void note_time(struct timer *t)
+{
+    (void)t;
+    fired_at = time_now();
+}
+
+static void long_output_on_a_slow_line_does_not_hold_up_timers(void **state)
+{
+    static const struct console_driver slow = {"slow", send_slowly};
+    struct timer timer = {.fn = note_time};
+    static char text[20000];
+    u64 due = time_now() + MSEC(30);
+
+    (void)state;
+    console_attach(&slow);
+    memset(text, 'x', sizeof(text));
+    for (size_t at = 79; at < sizeof(text); at += 80)
+        text[at] = '\n';
+    timer_arm(&timer, due);
+    console_write(text, sizeof(text));
+    assert_true(fired_at >= due);
+    assert_true(fired_at < due + MSEC(15));
+}
+
 static void input_waits_until_it_is_read(void **state)
 {
     (void)state;
@@ -180,6 +213,7 @@ int main(void)
         TEST(a_line_feed_becomes_cr_lf),
         TEST(a_guests_cr_lf_stays_as_it_is),
         TEST(a_line_of_the_log_goes_above_what_is_edited),
+        TEST(long_output_on_a_slow_line_does_not_hold_up_timers),
         TEST(input_waits_until_it_is_read),
         TEST(reading_ends_with_its_time),
         TEST(a_line_without_interrupt_is_polled),

@@ -225,7 +225,8 @@ static void a_late_timer_is_blamed_on_the_machine_if_the_cpu_waited_for_it(void 
 {
     (void)state;
     run_late(MSEC(5), MSEC(700));
-    assert_non_null(strstr(said[1], "the machine stood still: CPU 0's timer interrupt came 700 ms"));
+    assert_non_null(
+        strstr(said[1], "the machine stood still: CPU 0's timer interrupt came 700 ms"));
 }
 
 static void a_late_timer_is_blamed_on_the_thread_that_kept_the_cpu(void **state)

@@ -142,6 +142,7 @@ void arch_reboot(void)
 void arch_poweroff(void)
 {
     arch_stop_others();
+    console_last_words();
     console_print("If the power stays on, it is safe to switch it off now.\n");
     efi_reset(EFI_RESET_SHUTDOWN);
     arch_halt_forever();
