@@ -45,7 +45,8 @@ static void print_reason(const struct vm *vm, unsigned column)
 
 static void print_vm(struct vm *vm, int width, u64 used, u64 length)
 {
-    unsigned permille = (unsigned)(length ? used * 1000 / length : 0);
+    u64 share = length ? used * 1000 / length : 0; /* the two clocks were not read in one moment */
+    unsigned permille = (unsigned)MIN(share, vm->config.vcpus * 1000ull);
     bool runs = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
     char up[24];
 
