@@ -110,6 +110,13 @@ void arch_out32(u16 port, u32 value);
 /* Connects an ISA interrupt line to a handler on this CPU. E_NOENT where no IOAPIC has it. */
 enum err arch_irq_connect(u32 isa_line, void (*handler)(void)) MUST_CHECK;
 
+/* Where PCI configuration space is in memory, if firmware says so (ACPI MCFG, segment 0). */
+struct arch_ecam {
+    hpa_t base; /* of bus 0 */
+    u8 first_bus, last_bus;
+};
+bool arch_pci_ecam(struct arch_ecam *ecam);
+
 /* Text to COM1 as firmware left it. */
 void arch_early_print(const char *text, size_t size);
 

@@ -11,7 +11,7 @@ struct init_step {
     void (*run)(const struct boot_info *boot);
 };
 
-/* Levels: 0 console, 1 virtualisation, 2 CPUs, 3 devices, 4 VMs, 5 shell. */
+/* Levels: 0 console, 1 virtualisation, 2 CPUs, 3 devices, 4 VMs and network, 5 shell. */
 #define INIT_STEP(level, fn)                                                                       \
     static const struct init_step init_step_##fn                                                   \
         __attribute__((used, aligned(8), section(".init_table." #level "." #fn))) = {#fn, fn}

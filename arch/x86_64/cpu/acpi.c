@@ -179,6 +179,12 @@ static void read_root(const struct rsdp *r)
     }
 }
 
+bool arch_pci_ecam(struct arch_ecam *e)
+{
+    *e = (struct arch_ecam){HPA(acpi.mcfg_base), acpi.mcfg_first_bus, acpi.mcfg_last_bus};
+    return acpi.mcfg_base;
+}
+
 void acpi_init(const struct boot_info *boot)
 {
     const struct rsdp *r = boot->rsdp ? arch_map_device(HPA(boot->rsdp), sizeof(*r)) : NULL;

@@ -103,3 +103,9 @@ void arch_early_print(const char *text, size_t size)
 {
     fwrite(text, 1, size, stderr);
 }
+
+void *arch_map_device(hpa_t address, u64 size)
+{
+    (void)size;
+    return phys_to_virt(address);
+}
