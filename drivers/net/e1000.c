@@ -111,12 +111,13 @@ static unsigned nic_poll(struct ether *e, unsigned budget)
         else
             e->counters.bad++;
         d->status = 0;
-        __atomic_thread_fence(__ATOMIC_RELEASE);
-        reg_write(n, E1000_RDT, n->rx_next); /* the last that the NIC may fill (3.2.6) */
         n->rx_next = (n->rx_next + 1) % RING;
     }
-    if (count)
-        e->counters.missed += reg_read(n, E1000_MPC); /* reading clears it (13.7.4) */
+    if (!count)
+        return 0;
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    reg_write(n, E1000_RDT, (n->rx_next + RING - 1) % RING); /* the last to be filled (3.2.6) */
+    e->counters.missed += reg_read(n, E1000_MPC);            /* reading clears it (13.7.4) */
     return count;
 }
 

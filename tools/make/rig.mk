@@ -1,12 +1,12 @@
 # Hosts to run and to test on.
-GUESTS := $(B)/guests/cloud/vmlinuz $(B)/guests/generic/vmlinuz $(B)/guests/initrd.gz
+GUESTS := $(B)/guests/cloud/vmlinuz $(B)/guests/generic/vmlinuz $(B)/guests/generic/e1000.ko $(B)/guests/initrd.gz
 FERRY := $(B)/ferry.elf $(B)/BOOTX64.EFI
 PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider -q --tb=short
 
 $(B)/guests/cloud/vmlinuz:
 	tools/guest-kernel linux-image-cloud-amd64 $(@D)
-$(B)/guests/generic/vmlinuz:
-	tools/guest-kernel linux-image-amd64 $(@D)
+$(B)/guests/generic/vmlinuz $(B)/guests/generic/e1000.ko &:
+	tools/guest-kernel linux-image-amd64 $(@D) e1000
 $(B)/guests/initrd.gz: tools/guest-initrd
 	tools/guest-initrd $@
 

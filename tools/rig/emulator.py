@@ -66,7 +66,8 @@ class Qemu:
 
     kind = "amd"
 
-    def __init__(self, folder, volume, memory=1024, cpus=2, icount=False, extra=()):
+    def __init__(self, folder, volume, memory=1024, cpus=2, icount=False, extra=(), nic=None):
+        """nic: an end of a wire (wire.py)."""
         variables = folder / "vars.fd"
         shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
         serial = str(folder / "serial")
@@ -79,7 +80,7 @@ class Qemu:
             "-drive", f"if=pflash,format=raw,file={variables}",
             "-drive", f"format=raw,file={volume},snapshot=on",
             "-chardev", f"socket,id=com1,path={serial},server=on,wait=on", "-serial", "chardev:com1",
-            *(["-icount", "shift=0,sleep=off"] if icount else []), *extra,
+            *(["-icount", "shift=0,sleep=off"] if icount else []), *(nic.qemu() if nic else []), *extra,
         ]
         with open(folder / "emulator.log", "w") as log:
             self.process = spawn(command, log)
@@ -109,6 +110,7 @@ info: action=report
 debug: action=ignore
 mouse: enabled=0
 pci: enabled=1, chipset=i440fx
+{nic}
 """
 
 
@@ -117,12 +119,13 @@ class Bochs:
 
     kind = "intel"
 
-    def __init__(self, folder, volume, memory=768, cpus=2):
+    def __init__(self, folder, volume, memory=768, cpus=2, nic=None):
         copy = folder / "volume.img"
         shutil.copy(volume, copy)
         port = free_port()
         (folder / "bochsrc").write_text(BOCHSRC.format(
-            cpus=cpus, memory=memory, volume=copy, port=port, folder=folder))
+            cpus=cpus, memory=memory, volume=copy, port=port, folder=folder,
+            nic=nic.bochs() if nic else ""))
         (folder / "run.rc").write_text("c\n")
         with open(folder / "emulator.log", "w") as log:
             self.process = spawn(["bochs-bin", "-q", "-f", "bochsrc", "-rc", "run.rc"], log, cwd=folder)

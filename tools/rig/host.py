@@ -165,9 +165,19 @@ class Host:
         assert m, text
         return m.group(1), " ".join((m.group(2) or "").split())
 
+    def log(self):
+        """The log in one line, as the shell breaks it anywhere."""
+        return re.sub(r"\s+", " ", self.run("log"))
+
+    def wait_log(self, words, timeout=None):
+        end = time.monotonic() + self.limit(timeout)
+        while words not in self.log():
+            assert time.monotonic() < end, f"the log does not say: {words}\n{self.run('log')}"
+            time.sleep(0.2)
+
     def stood_still(self):
         """The longest time, in ms, that the host says the machine under it stood still."""
-        said = re.sub(r"\s+", " ", self.run("log"))
+        said = self.log()
         return max(map(int, re.findall(r"timer interrupt came (\d+) ms late", said)), default=0)
 
     def wait_state(self, vm, wanted, timeout=None):

@@ -1,0 +1,183 @@
+"""A wire between emulators: Ethernet frames in, frames out, with faults from a seed, and a capture.
+
+    with Wire(folder, loss=5, seed=1) as wire:
+        Host("amd", nic=wire.end(), ...)
+        Host("intel", nic=wire.end(), ...)
+
+All ends are on one hub: a frame goes to every other end. QEMU's ends are unix datagram sockets (-netdev dgram);
+Bochs's are what its bxhub speaks: Bochs receives on a UDP port of 127.0.0.1 and sends to the port above it. Faults can be
+changed while it runs. tools/wire is the same by hand.
+"""
+import heapq
+import itertools
+import os
+import random
+import select
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+
+FRAME_MAX = 65536
+QUEUE_MAX = 4096  # frames under way; more are lost, as in a switch
+_PCAP_ETHERNET = 1
+
+
+class Pcap:
+    """A capture in libpcap's format: what was handed to the wire, before its faults."""
+
+    def __init__(self, path):
+        self.file = open(path, "wb")
+        self.file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, FRAME_MAX, _PCAP_ETHERNET))
+
+    def write(self, frame):
+        now = time.time()
+        self.file.write(struct.pack("<IIII", int(now), int(now % 1 * 1e6), len(frame), len(frame)) + frame)
+
+    def close(self):
+        self.file.close()
+
+
+class End:
+    """One end; the emulator's side is described by qemu() or bochs()."""
+
+    def __init__(self, number, folder):
+        self.number = number
+        self.mac = f"52:54:00:fe:00:{number:02x}"
+        self.folder = Path(folder)
+        self.socket = self.peer = None
+        self.sent = self.lost = self.doubled = self.reordered = 0
+
+    def qemu(self, model="e1000"):
+        """Arguments for QEMU. romfile: firmware must not try to boot from it."""
+        ours, theirs = (str(self.folder / f"wire-{self.number}-{side}") for side in "ab")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(ours)
+        self.peer = theirs
+        return ["-netdev", f"dgram,id=wire{self.number},local.type=unix,local.path={theirs},"
+                           f"remote.type=unix,remote.path={ours}",
+                "-device", f"{model},netdev=wire{self.number},mac={self.mac},romfile="]
+
+    def bochs(self):
+        """The line for a bochsrc."""
+        self.socket, port = _port_pair()
+        self.peer = ("127.0.0.1", port)
+        return f"e1000: enabled=1, mac={self.mac}, ethmod=socket, ethdev={port}, script=none"
+
+
+def _port_pair():
+    """A socket on the upper of two neighbouring free UDP ports, and the lower one's number."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 60000, 2)
+        upper, lower = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        try:
+            upper.bind(("127.0.0.1", port + 1))
+            lower.bind(("127.0.0.1", port))
+            return upper, port
+        except OSError:
+            upper.close()
+        finally:
+            lower.close()
+
+
+class Wire:
+    def __init__(self, folder, loss=0, double=0, reorder=0, delay=0, seed=1, pcap=None):
+        """loss, double and reorder in per cent of the frames, delay in ms."""
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.loss, self.double, self.reorder, self.delay = loss, double, reorder, delay
+        self.random = random.Random(seed)
+        self.pcap = Pcap(pcap) if pcap else None
+        self.ends, self.queue, self.order = [], [], itertools.count()
+        self.running = True
+        self.wake_read, self.wake_write = os.pipe()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+    def end(self):
+        """A new end, to be handed to a Host as nic=."""
+        e = End(len(self.ends) + 1, self.folder)
+        self.ends.append(e)
+        return e
+
+    def refresh(self):
+        """After an end got its socket."""
+        os.write(self.wake_write, b"x")
+
+    def close(self):
+        self.running = False
+        self.refresh()
+        self.thread.join(5)
+        for e in self.ends:
+            if e.socket:
+                e.socket.close()
+        if self.pcap:
+            self.pcap.close()
+
+    def hit(self, per_cent):
+        return per_cent > 0 and self.random.random() * 100 < per_cent
+
+    # --- the thread ----------------------------------------------------------------------------
+
+    def _run(self):
+        while self.running:
+            sockets = {e.socket: e for e in self.ends if e.socket}
+            timeout = 0.05
+            if self.queue:
+                timeout = max(0, min(timeout, self.queue[0][0] - time.monotonic()))
+            ready, _, _ = select.select([*sockets, self.wake_read], [], [], timeout)
+            for s in ready:
+                if s == self.wake_read:
+                    os.read(s, 64)
+                else:
+                    self._take(sockets[s])
+            self._deliver()
+
+    def _take(self, source):
+        for _ in range(64):
+            try:
+                frame = source.socket.recv(FRAME_MAX, socket.MSG_DONTWAIT)
+            except OSError:
+                return
+            source.sent += 1
+            if self.pcap:
+                self.pcap.write(frame)
+            for to in self.ends:
+                if to is not source and to.socket:
+                    self._carry(source, to, frame)
+
+    def _carry(self, source, to, frame):
+        if self.hit(self.loss) or len(self.queue) >= QUEUE_MAX:
+            source.lost += 1
+            return
+        due = time.monotonic() + self.delay / 1000
+        if self.hit(self.reorder):
+            source.reordered += 1
+            due += 0.002 + self.delay / 1000  # behind those that follow
+        heapq.heappush(self.queue, (due, next(self.order), to, frame))
+        if self.hit(self.double):
+            source.doubled += 1
+            heapq.heappush(self.queue, (due, next(self.order), to, frame))
+
+    def _deliver(self):
+        now = time.monotonic()
+        while self.queue and self.queue[0][0] <= now:
+            due, order, to, frame = heapq.heappop(self.queue)
+            try:
+                to.socket.sendto(frame, socket.MSG_DONTWAIT, to.peer)
+            except BlockingIOError:  # the emulator is slow: again in a moment
+                heapq.heappush(self.queue, (now + 0.001, order, to, frame))
+                return
+            except OSError:  # nobody is there yet, or any more
+                pass
+
+    def counters(self):
+        return [{"end": e.number, "sent": e.sent, "lost": e.lost, "doubled": e.doubled,
+                 "reordered": e.reordered} for e in self.ends]
