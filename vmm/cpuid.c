@@ -31,7 +31,8 @@
 
 /* Leaf 7: FSGSBASE BMI1 AVX2 FDP_EXCPTN SMEP BMI2 ERMS NO_FPU_CS_DS RDSEED ADX SMAP CLFLUSHOPT
  * CLWB SHA; UMIP GFNI VAES VPCLMULQDQ RDPID; FSRM MD_CLEAR SERIALIZE */
-#define F7B_AVX2 BIT(5)
+#define F7B_TSC_ADJUST BIT(1)
+#define F7B_AVX2       BIT(5)
 #define F7B_ALLOW                                                                                  \
     (BIT(0) | BIT(3) | F7B_AVX2 | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(13) | BIT(18) |          \
      BIT(19) | BIT(20) | BIT(23) | BIT(24) | BIT(29))
@@ -162,6 +163,9 @@ static void add_leaf_7(struct builder *b, bool rdtscp)
 
     r.eax = 0;
     r.ebx &= avx ? F7B_ALLOW : F7B_ALLOW & ~F7B_AVX2;
+    /* Made by vmm/msr.c, whatever the host has. Linux trusts an invariant TSC without a watchdog only with it. */
+    if (b->config->invariant_tsc)
+        r.ebx |= F7B_TSC_ADJUST;
     r.ecx &= avx ? F7C_ALLOW : F7C_ALLOW & ~F7C_WITH_AVX;
     if (!rdtscp) /* both read TSC_AUX */
         r.ecx &= ~F7C_RDPID;

@@ -6,6 +6,7 @@
 #define MSR_TSC             0x10
 #define MSR_PLATFORM_ID     0x17
 #define MSR_FEATURE_CONTROL 0x3a
+#define MSR_TSC_ADJUST      0x3b
 #define MSR_MICROCODE       0x8b
 #define MSR_MCG_CAP         0x179
 #define MSR_MCG_STATUS      0x17a
@@ -114,13 +115,44 @@ static bool read_tsc(struct vcpu *v, const struct msr_row *row, u64 *value)
     return true;
 }
 
+static void adjust_tsc(struct vcpu *v, u64 adjust)
+{
+    v->tsc_adjust = adjust;
+    v->hvm.tsc_offset = v->vm->tsc_offset + adjust;
+    kvmclock_update(v);
+    v->kicked = 1;
+}
+
 static bool write_tsc(struct vcpu *v, const struct msr_row *row, u64 value)
 {
     (void)row;
-    v->tsc_adjust = value - arch_tsc() - v->vm->tsc_offset;
-    v->hvm.tsc_offset = v->vm->tsc_offset + v->tsc_adjust;
-    kvmclock_update(v);
-    v->kicked = 1;
+    adjust_tsc(v, value - arch_tsc() - v->vm->tsc_offset);
+    return true;
+}
+
+/* What was added to the TSC so far, by a write to either MSR (SDM 3B 17.17.3). There if CPUID says so. */
+static bool has_tsc_adjust(const struct vcpu *v)
+{
+    struct cpuid_vcpu state = {0};
+    struct cpuid_regs r;
+
+    cpuid_query(&v->vm->cpuid, &state, 7, 0, &r);
+    return r.ebx & BIT(1);
+}
+
+static bool read_tsc_adjust(struct vcpu *v, const struct msr_row *row, u64 *value)
+{
+    (void)row;
+    *value = v->tsc_adjust;
+    return has_tsc_adjust(v);
+}
+
+static bool write_tsc_adjust(struct vcpu *v, const struct msr_row *row, u64 value)
+{
+    (void)row;
+    if (!has_tsc_adjust(v))
+        return false;
+    adjust_tsc(v, value);
     return true;
 }
 
@@ -177,6 +209,7 @@ static bool write_wall(struct vcpu *v, const struct msr_row *row, u64 value)
 
 static const struct msr_row both[] = {
     {MSR_TSC, read_tsc, write_tsc},
+    {MSR_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust},
     CONSTANT(MSR_MICROCODE, 0), /* a write of 0 asks the CPU to say its revision */
     READ_ONLY(MSR_MCG_CAP, 0),  /* machine check without a bank */
     CONSTANT(MSR_MCG_STATUS, 0),

@@ -63,6 +63,29 @@ static void gp_expected(u32 msr)
           msr);
 }
 
+/* SDM 3B 17.17.3: a write to either MSR moves the TSC, and TSC_ADJUST has the sum. */
+static void check_tsc_adjust(void)
+{
+    const u64 step = 1ull << 40;
+    u64 adjust, before;
+    u32 r[4];
+
+    cpuid(7, 0, r);
+    if (!(r[1] & BIT(1))) {
+        gp_expected(0x3b);
+        return;
+    }
+    adjust = rdmsr(0x3b);
+    before = rdtsc();
+    wrmsr(0x3b, adjust + step);
+    check(rdtsc() - before >= step && rdtsc() - before < 2 * step, "TSC_ADJUST moves the TSC", "%s",
+          "");
+    wrmsr(0x10, rdtsc() - step);
+    check(rdmsr(0x3b) - adjust < step / 2 || adjust - rdmsr(0x3b) < step / 2,
+          "a write to the TSC moves TSC_ADJUST", "%s", "");
+    wrmsr(0x3b, adjust);
+}
+
 void guest_main(const char *cmdline)
 {
     static const struct {
@@ -81,7 +104,7 @@ void guest_main(const char *cmdline)
     check(!odd, "every refusal is a #GP with code 0", "%u are not", odd);
     check(present > 20 && present < 120, "an allow list is all that is there", "%u MSRs answer",
           present);
-    gp_expected(0x3b);
+    check_tsc_adjust();
     gp_expected(0x480);
     gp_expected(0xc0010114);
     gp_expected(0xc0010117);
