@@ -70,8 +70,8 @@ def test_pings_survive_a_wire_that_loses_doubles_and_reorders(wire):
             Host("amd", config=f"address {B}/24", nic=wire.end()) as b:
         assert pinged(b, A, 1) == 1
         wire.loss, wire.double, wire.reorder = 5, 5, 5
-        # Of 40 echoes over two ways with 5 % loss each, 36 come back on average; the seed makes it always the same.
-        assert 28 <= pinged(a, B, 40) < 40
+        # Of 40 echoes over two ways with 5 % loss each, 36 come back on average.
+        assert 28 <= pinged(a, B, 40) <= 40
         assert sum(c["lost"] for c in wire.counters()) > 0
         assert counters(a).get("wrong ICMP checksum", 0) == 0
 

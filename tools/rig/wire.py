@@ -42,12 +42,17 @@ class Pcap:
 class End:
     """One end; the emulator's side is described by qemu() or bochs()."""
 
-    def __init__(self, number, folder):
+    def __init__(self, number, folder, seed):
         self.number = number
+        self.random = random.Random(f"{seed}/{number}")
         self.mac = f"52:54:00:fe:00:{number:02x}"
         self.folder = Path(folder)
         self.socket = self.peer = None
         self.sent = self.lost = self.doubled = self.reordered = 0
+
+    def hits(self, *per_cent):
+        """Which faults a frame from here has. The same seed gives the n-th frame of an end the same ones."""
+        return [self.random.random() * 100 < p for p in per_cent]
 
     def qemu(self, model="e1000"):
         """Arguments for QEMU. romfile: firmware must not try to boot from it."""
@@ -87,7 +92,7 @@ class Wire:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.loss, self.double, self.reorder, self.delay = loss, double, reorder, delay
-        self.random = random.Random(seed)
+        self.seed = seed
         self.pcap = Pcap(pcap) if pcap else None
         self.ends, self.queue, self.order = [], [], itertools.count()
         self.running = True
@@ -103,7 +108,7 @@ class Wire:
 
     def end(self):
         """A new end, to be handed to a Host as nic=."""
-        e = End(len(self.ends) + 1, self.folder)
+        e = End(len(self.ends) + 1, self.folder, self.seed)
         self.ends.append(e)
         return e
 
@@ -120,9 +125,6 @@ class Wire:
                 e.socket.close()
         if self.pcap:
             self.pcap.close()
-
-    def hit(self, per_cent):
-        return per_cent > 0 and self.random.random() * 100 < per_cent
 
     # --- the thread ----------------------------------------------------------------------------
 
@@ -154,15 +156,16 @@ class Wire:
                     self._carry(source, to, frame)
 
     def _carry(self, source, to, frame):
-        if self.hit(self.loss) or len(self.queue) >= QUEUE_MAX:
+        loss, double, reorder = source.hits(self.loss, self.double, self.reorder)
+        if loss or len(self.queue) >= QUEUE_MAX:
             source.lost += 1
             return
         due = time.monotonic() + self.delay / 1000
-        if self.hit(self.reorder):
+        if reorder:
             source.reordered += 1
             due += 0.002 + self.delay / 1000  # behind those that follow
         heapq.heappush(self.queue, (due, next(self.order), to, frame))
-        if self.hit(self.double):
+        if double:
             source.doubled += 1
             heapq.heappush(self.queue, (due, next(self.order), to, frame))
 
