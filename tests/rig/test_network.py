@@ -1,6 +1,9 @@
 """Hosts on a wire: each other, and a stock Linux whose stack is not ours."""
+import random
 import re
+import struct
 import subprocess
+import time
 
 import pytest
 
@@ -82,6 +85,47 @@ def test_a_duplicate_address_is_told_on_both_hosts(wire):
             for h, other in ((b, "01"), (a, "02")):
                 h.wait_log(f"{A} is also used by 52:54:00:fe:00:{other}")
                 assert re.search(rf"^conflict +52:54:00:fe:00:{other}", h.run("net"), re.M)
+
+
+def strange_frames(to, count):
+    """Frames as nobody should send them, to that MAC: noise behind headers that are more or less right."""
+    source = random.Random(4)
+    head = bytes.fromhex(to.replace(":", "") + "020000000099")
+    for _ in range(count):
+        noise = source.randbytes(source.randrange(1487))
+        kind = source.randrange(4)
+        if kind == 0:
+            yield head + source.randbytes(2) + noise
+        elif kind == 1:
+            yield head + b"\x08\x06" + noise
+        else:  # IPv4 with a right checksum, to the host, of any length, some of it fragments
+            length = source.choice([len(noise) + 20, source.randrange(65536)])
+            ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, length, 1, source.choice([0, 0, 0x2000]), 64,
+                             source.choice([1, 17, 6]), 0, b"\x0a\0\0\x09", b"\x0a\0\0\x01")
+            total = sum(struct.unpack(">10H", ip))
+            total = (total & 0xffff) + (total >> 16)
+            yield head + b"\x08\0" + ip[:10] + struct.pack(">H", ~total & 0xffff) + ip[12:] + noise
+
+
+def test_a_host_survives_whatever_is_on_the_wire(wire):
+    with Host("amd", config=f"address {A}/24", nic=wire.end()) as a, \
+            Host("amd", config=f"address {B}/24", nic=wire.end()) as b:
+        before = counters(a)["received"]
+        for frame in strange_frames(wire.ends[0].mac, 4000):
+            wire.inject(wire.ends[0], frame)
+        n = counters(a)
+        while n["received"] + n.get("missed: no room in the NIC", 0) + n.get("received with an error", 0) \
+                < before + 3900:
+            time.sleep(0.5)
+            now = counters(a)
+            assert now != n, n
+            n = now
+        for what in ("cut short", "fragments", "wrong ICMP checksum", "wrong UDP length", "wrong ARP",
+                     "neither ICMP nor UDP", "neither IPv4 nor ARP"):
+            assert n.get(what, 0) > 50, (what, n)
+        assert pinged(a, B, 3) == 3
+        assert pinged(b, A, 3) == 3
+        assert "did not yield" not in a.log()
 
 
 def test_a_stock_linux_and_a_host_ping_each_other(wire):

@@ -8,6 +8,7 @@ All ends are on one hub: a frame goes to every other end. QEMU's ends are unix d
 Bochs's are what its bxhub speaks: Bochs receives on a UDP port of 127.0.0.1 and sends to the port above it. Faults can be
 changed while it runs. tools/wire is the same by hand.
 """
+import collections
 import heapq
 import itertools
 import os
@@ -95,6 +96,7 @@ class Wire:
         self.seed = seed
         self.pcap = Pcap(pcap) if pcap else None
         self.ends, self.queue, self.order = [], [], itertools.count()
+        self.injected = collections.deque()
         self.running = True
         self.wake_read, self.wake_write = os.pipe()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -115,6 +117,12 @@ class Wire:
     def refresh(self):
         """After an end got its socket."""
         os.write(self.wake_write, b"x")
+
+    def inject(self, to, frame):
+        """Hands a frame to one end, as if somebody else on the wire had sent it; without faults."""
+        self.injected.append((to, frame))
+        if len(self.injected) == 1:
+            self.refresh()
 
     def close(self):
         self.running = False
@@ -140,6 +148,8 @@ class Wire:
                     os.read(s, 64)
                 else:
                     self._take(sockets[s])
+            while self.injected and len(self.queue) < QUEUE_MAX:
+                heapq.heappush(self.queue, (0, next(self.order), *self.injected.popleft()))
             self._deliver()
 
     def _take(self, source):
