@@ -40,7 +40,8 @@ void ether_add_service(struct ether *e, struct ether_service *s)
 
     while (*end)
         end = &(*end)->next;
-    *end = s;
+    s->next = NULL;
+    __atomic_store_n(end, s, __ATOMIC_RELEASE); /* the NIC's thread may be looking */
 }
 
 /* --- frames -------------------------------------------------------------------------------------- */

@@ -86,8 +86,9 @@ void ether_received(struct ether *e, const u8 *frame, u32 size);
 
 /* The NIC of this host, or NULL. */
 struct ether *ether_host(void);
-/* At start-up, in this order: a receiver and services, then the thread. */
+/* From then on the service has its turns, and for good. At start-up or later, by one thread at a time. */
 void ether_add_service(struct ether *e, struct ether_service *s);
+/* Starts the NIC's thread, once; the receiver is set before. */
 enum err ether_start(struct ether *e) MUST_CHECK;
 /* A buffer for a frame of mtu + ETHER_HEADER bytes; NULL: none is free now. */
 u8 *ether_take(struct ether *e);
