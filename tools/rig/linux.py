@@ -51,6 +51,8 @@ class Linux:
             said = self.run(f"insmod /{m}.ko")
             assert self.console.status == 0, said
         self.run("ip link set lo up; ip link set eth0 up")
+        # Its driver looks at the link every two seconds, and sends nothing before.
+        self.run("until [ $(cat /sys/class/net/eth0/carrier) = 1 ]; do sleep 0.1; done")
 
     def _initrd(self):
         """The usual one, with a second archive behind it: the kernel unpacks both."""
