@@ -75,6 +75,6 @@ bool rc_run(struct rc *rc, u32 frames)
 
 bool rc_is_idle(const struct rc *rc)
 {
-    return rc->req.unacked == rc->req.next && !rc->res.pending_count && !rc->res.nak &&
-           !rc->res.ack_due;
+    return !takes_packets(rc) || (rc->req.unacked == rc->req.next && !rc->res.pending_count &&
+                                  !rc->res.nak && !rc->res.ack_due);
 }

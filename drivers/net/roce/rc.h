@@ -155,7 +155,7 @@ struct rc_requester {
     u32 assigned; /* work before this one has its PSNs */
     u32 unacked;  /* PSN: the oldest that is not acknowledged */
     u32 next;     /* PSN after the highest that was sent */
-    struct rc_asked asked[RC_MAX_RD_ATOMIC];
+    struct rc_asked asked[2 * RC_MAX_RD_ATOMIC]; /* in order; asking again may cut one in two */
     u32 asked_count;
     u32 since_ack_request; /* packets */
     u32 recover;           /* PSN: losses before it have shrunk the window already */

@@ -143,8 +143,28 @@ static enum rc_step send_data(struct rc *rc, const struct rc_wr *wr, u32 psn)
     return step;
 }
 
-/* How many packets to ask for; 0: none now. What is asked for again keeps to one earlier request, as the
- * responder remembers those (9.7.4.4.1). */
+static bool is_asked(const struct rc_asked *a, u32 psn)
+{
+    return psn_within(psn, a->psn, psn_add(a->psn, a->packets));
+}
+
+/* What is asked for again keeps to one earlier request, as the responder remembers those (9.7.4.4.1), and no
+ * more of them than it allows are on their way, though they may have become smaller. */
+static u32 ask_again_for(const struct rc *rc, u32 psn, u32 room)
+{
+    const struct rc_requester *req = &rc->req;
+
+    for (u32 i = 0; i < MIN(req->asked_count, rc->attr.max_rd_atomic); i++) {
+        const struct rc_asked *a = &req->asked[i];
+        u32 left = a->packets - (u32)psn_diff(psn, a->psn);
+
+        if (is_asked(a, psn))
+            return req->asked_count < COUNT_OF(req->asked) ? MIN(room, left) : left;
+    }
+    return 0;
+}
+
+/* How many packets to ask for; 0: none now. */
 static u32 ask_for(const struct rc *rc, const struct rc_wr *wr, u32 psn)
 {
     const struct rc_requester *req = &rc->req;
@@ -153,15 +173,31 @@ static u32 ask_for(const struct rc *rc, const struct rc_wr *wr, u32 psn)
     if (used >= rc->window.size)
         return 0;
     room = MIN(left, rc->window.size - used);
+    if (psn != req->next)
+        return ask_again_for(rc, psn, room);
+    if (req->asked_count >= rc->attr.max_rd_atomic)
+        return 0;
+    return room < left && room < rc->window.size / 2 ? 0 : room;
+}
+
+/* Remembers what is on its way: n packets from psn on, a request of its own now. */
+static void remember(struct rc_requester *req, u32 psn, u32 n)
+{
+    u32 i = 0, end = psn_add(psn, n);
+
     if (psn == req->next) {
-        if (req->asked_count >= rc->attr.max_rd_atomic)
-            return 0;
-        return room < left && room < rc->window.size / 2 ? 0 : room;
+        req->asked[req->asked_count++] = (struct rc_asked){psn, n};
+        return;
     }
-    for (u32 i = 0; i < req->asked_count; i++)
-        if (psn_within(psn, req->asked[i].psn, psn_add(req->asked[i].psn, req->asked[i].packets)))
-            return MIN(room, req->asked[i].packets - (u32)psn_diff(psn, req->asked[i].psn));
-    return 1;
+    while (!is_asked(&req->asked[i], psn))
+        i++;
+    if (end == psn_add(req->asked[i].psn, req->asked[i].packets))
+        return;
+    memmove(&req->asked[i + 1], &req->asked[i], (req->asked_count - i) * sizeof(req->asked[0]));
+    req->asked_count++;
+    req->asked[i + 1].packets -= (u32)psn_diff(end, req->asked[i + 1].psn);
+    req->asked[i + 1].psn = end;
+    req->asked[i].packets = (u32)psn_diff(end, req->asked[i].psn);
 }
 
 static enum rc_step send_ask(struct rc *rc, const struct rc_wr *wr, u32 psn)
@@ -185,8 +221,7 @@ static enum rc_step send_ask(struct rc *rc, const struct rc_wr *wr, u32 psn)
     step = rc_emit(rc, &p, NULL);
     if (step != RC_SENT)
         return step;
-    if (psn == req->next)
-        req->asked[req->asked_count++] = (struct rc_asked){psn, n};
+    remember(req, psn, n);
     req->since_ack_request = 0;
     account(rc, wr, psn, n);
     return RC_SENT;

@@ -6,6 +6,9 @@
 #define INVALID   AETH_NAK_INVALID
 #define FORBIDDEN AETH_NAK_ACCESS
 #define FAILED    AETH_NAK_OPERATION
+/* Not a syndrome: as if the packet had been lost. A peer whose packets change places may seem to have asked for
+ * more than it did. */
+#define NOT_NOW 0xff
 
 static u8 not_ready(struct rc *rc)
 {
@@ -152,9 +155,11 @@ static u8 take_read(struct rc *rc, const struct roce_packet *p)
     if (refused)
         return refused;
     entry = read_entry(rc, p);
+    if (!rc->attr.max_dest_rd_atomic)
+        return INVALID;
     if (rc_pending_new(&rc->res) >= rc->attr.max_dest_rd_atomic ||
         !rc_pending_add(&rc->res, &entry))
-        return INVALID;
+        return NOT_NOW;
     rc->res.expected = psn_add(p->psn, entry.packets - 1);
     return 0;
 }
@@ -185,8 +190,10 @@ static u8 take_atomic(struct rc *rc, const struct roce_packet *p)
     struct rc_pending entry;
 
     if (!(rc->attr.access & ACCESS_REMOTE_ATOMIC) || p->va % sizeof(u64) ||
-        rc_pending_new(res) >= rc->attr.max_dest_rd_atomic)
+        !rc->attr.max_dest_rd_atomic)
         return INVALID;
+    if (rc_pending_new(res) >= rc->attr.max_dest_rd_atomic)
+        return NOT_NOW;
     if (rc->ops->translate(rc->owner, &range, &piece) != RC_MEMORY_OK)
         return FORBIDDEN;
     if (piece.size < sizeof(u64) || (uintptr_t)piece.at % sizeof(u64))
@@ -274,6 +281,8 @@ static void take_expected(struct rc *rc, const struct roce_packet *p)
     struct rc_responder *res = &rc->res;
     u8 refused = is_well_formed(rc, p) ? handlers[p->info->kind](rc, p) : INVALID;
 
+    if (refused == NOT_NOW)
+        return;
     res->nak = 0;
     res->nak_sent = false;
     if (refused) {

@@ -120,7 +120,8 @@ static u8 *frame_begin(void *ctx, u32 size)
 
     if (size > sizeof(h->frame))
         broken("a frame larger than any may be");
-    h->no_room = h->line_free > world_now + ring * line_time(nic->w, size);
+    h->room_at = h->line_free - MIN(h->line_free, ring * line_time(nic->w, size));
+    h->no_room = h->room_at > world_now;
     return h->no_room ? NULL : h->frame;
 }
 
@@ -204,10 +205,14 @@ static u64 next_event(const struct world *w)
     for (u32 i = 0; i < 2; i++) {
         next = MIN(next, roce_deadline(w->host[i].device));
         if (w->host[i].no_room)
-            next =
-                MIN(next, MAX(w->host[i].line_free - line_time(w, WIRE_FRAME_MOST), world_now + 1));
+            next = MIN(next, w->host[i].room_at);
     }
     return next;
+}
+
+static bool is_posted(const struct world *w)
+{
+    return roce_is_busy(w->host[0].device) || roce_is_busy(w->host[1].device);
 }
 
 bool world_run(struct world *w, bool (*done)(struct world *w), u64 until)
@@ -219,6 +224,8 @@ bool world_run(struct world *w, bool (*done)(struct world *w), u64 until)
         if (done && done(w))
             return true;
         next = next_event(w);
+        if (next == U64_MAX && is_posted(w))
+            continue; /* done posted it */
         if (next == U64_MAX)
             return !done;
         if (next > until)

@@ -25,8 +25,8 @@ struct world_host {
     struct verbs_qp *qp;
     struct verbs_port port;
     u8 *memory;
-    u64 line_free, receiver_free; /* when, ns */
-    bool no_room;                 /* frame_begin failed */
+    u64 line_free, room_at, receiver_free; /* when, ns */
+    bool no_room;                          /* frame_begin failed */
     u8 frame[WIRE_FRAME_MOST];
     u64 sent, payload, dropped; /* frames, bytes in UDP, frames */
 };
