@@ -13,6 +13,7 @@ include tools/make/version.mk
 include tools/make/kernel.mk
 include tools/make/image.mk
 include tools/make/unit.mk
+include tools/make/sim.mk
 include tools/make/fuzz.mk
 -include tools/make/guests.mk
 -include tools/make/check.mk
