@@ -8,8 +8,8 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.
 FUZZ_OBJ := $(HOST_OBJ:$(B)/host/%=$(B)/fuzz/%)
 FUZZ_SECONDS ?= 600
 FUZZ_RUNS ?= 200000
-# Each of these takes ten times as long for a run as the others.
-FUZZ_SLOW := fuzz_config fuzz_ip
+# Each of these takes ten times as long for a run as the others, or more.
+FUZZ_SLOW := fuzz_config fuzz_ip fuzz_roce_responder
 # A target may have a dictionary beside it.
 FUZZ_DICT = $$([ ! -f tests/fuzz/$$t.dict ] || echo -dict=tests/fuzz/$$t.dict)
 FUZZ_FLAGS := -len_control=0 -max_len=4096 -artifact_prefix=$(B)/fuzz/
