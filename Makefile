@@ -18,6 +18,7 @@ include tools/make/fuzz.mk
 -include tools/make/guests.mk
 -include tools/make/check.mk
 include tools/make/rig.mk
+include tools/make/wire.mk
 
 .PHONY: help clean
 help: ## this list
