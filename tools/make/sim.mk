@@ -15,3 +15,10 @@ sim-soak: $(B)/sim/roce
 	@$(B)/sim/roce 1 100000
 
 -include $(B)/sim/roce.d
+
+# Figures want an optimised build without sanitizers.
+FIGURES_C := tests/sim/roce/figures.c tests/unit/fake/roce_world.c $(sort $(wildcard drivers/net/*.c drivers/net/roce/*.c)) \
+             kernel/err.c kernel/fmt.c kernel/string.c
+$(B)/sim/roce-figures: $(FIGURES_C) $(wildcard drivers/net/*.h drivers/net/roce/*.h tests/unit/fake/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g -I. -I$(B)/gen -DFERRY_HOST -o $@ $(FIGURES_C) tests/sim/roce/memory.c -lz
