@@ -59,6 +59,41 @@ static void goodput(u32 mtu, u32 lost)
     world_free(&w);
 }
 
+static bool one_done(struct world *world)
+{
+    struct verbs_wc wc;
+
+    return verbs_poll_cq(world->host[0].cq, &wc, 1) && wc.status == WC_SUCCESS;
+}
+
+/* Of a page, on a line without loss whose frames take no time. */
+static void read_round_trips(u32 mtu)
+{
+    const struct world_line line = {.delay = 10000};
+    struct verbs_qp_attr attr = world_attr(mtu);
+    struct verbs_mr *mr[2];
+    struct verbs_sge sge = {0, 4096, 0};
+    struct verbs_send_wr wr = {
+        .sg_list = &sge, .num_sge = 1, .opcode = WR_RDMA_READ, .send_flags = SEND_SIGNALED};
+    u64 began;
+
+    world_init(&w, &line, mtu, 1, 16);
+    world_connect(&w, &attr, 1, 1);
+    for (u32 i = 0; i < 2; i++)
+        mr[i] = world_mr(&w, i, 0, WORLD_MEMORY, ACCESS_ALL);
+    sge.lkey = mr[0]->lkey;
+    wr.rkey = mr[1]->rkey;
+    began = world_now;
+    if (verbs_post_send(w.host[0].qp, &wr, 1, NULL, NULL) != OK ||
+        !world_run(&w, one_done, world_now + SEC(1)))
+        exit(1);
+    printf("read_4k.mtu%u %.2f round_trips\n", mtu,
+           (double)(world_now - began) / (2.0 * (double)line.delay));
+    for (u32 i = 0; i < 2; i++)
+        world_end_mr(mr[i]);
+    world_free(&w);
+}
+
 static void icrc_speed(void)
 {
     static u8 data[65536];
@@ -88,6 +123,8 @@ int main(void)
     for (u32 mtu = 1024; mtu <= 4096; mtu *= 4)
         for (u32 i = 0; i < COUNT_OF(losses); i++)
             goodput(mtu, losses[i]);
+    for (u32 mtu = 256; mtu <= 4096; mtu *= 2)
+        read_round_trips(mtu);
     icrc_speed();
     return 0;
 }
