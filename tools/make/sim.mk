@@ -35,8 +35,12 @@ $(B)/sim/roce-figures: $(B)/fast/tests/sim/roce/figures.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ -lz
 
+$(B)/sim/roce-costs: $(B)/fast/tests/sim/roce/costs.o $(B)/fast/tests/sim/roce/rings.o $(B)/fast/libferry.a
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ -lz
+
 $(B)/sim/roce-fast: $(B)/fast/tests/sim/roce/sim.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^
 
--include $(FAST_OBJ:.o=.d) $(B)/fast/tests/sim/roce/figures.d $(B)/fast/tests/sim/roce/sim.d
+-include $(FAST_OBJ:.o=.d) $(wildcard $(B)/fast/tests/sim/roce/*.d)
