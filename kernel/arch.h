@@ -101,6 +101,13 @@ void arch_fpu_load(const void *area);
 void arch_xcr0_set(u64 xcr0);
 u64 arch_xcr0_get(void);
 
+/* The kernel's own use of the SSE registers, in a thread: between these two a thread may use them by
+ * instructions without VEX, and must neither block nor yield nor load or put a vCPU. What a guest left in
+ * them is kept; where no vCPU is loaded, that is nothing, and they cost next to nothing. No nesting. Only files
+ * compiled with vector instructions may be called between them. */
+void arch_fpu_begin(void);
+void arch_fpu_end(void);
+
 /* --- ports and interrupts, for drivers ------------------------------------------------------- */
 
 u8 arch_in8(u16 port);

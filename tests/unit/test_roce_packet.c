@@ -249,6 +249,30 @@ static void the_icrc_is_a_crc32_whatever_the_pieces(void **state)
                          whole);
 }
 
+static u32 next_random(u32 *seed)
+{
+    return *seed = *seed * 1664525 + 1013904223;
+}
+
+static void multiplication_gives_the_same_crc_as_tables(void **state)
+{
+    u8 data[5000];
+    u32 seed = 1;
+
+    (void)state;
+    if (icrc.update == icrc_update_portable)
+        skip(); /* this CPU has no PCLMULQDQ */
+    for (u32 i = 0; i < sizeof(data); i++)
+        data[i] = (u8)(next_random(&seed) >> 24);
+    for (u32 n = 0; n < 20000; n++) {
+        u32 crc = next_random(&seed), at = (next_random(&seed) >> 8) % 64;
+        u32 size = (next_random(&seed) >> 8) % (n % 2 ? 400 : sizeof(data) - 64);
+
+        assert_int_equal(icrc.update(&icrc, crc, data + at, size),
+                         icrc_update_portable(&icrc, crc, data + at, size));
+    }
+}
+
 static void psns_are_compared_on_a_circle(void **state)
 {
     (void)state;
@@ -286,6 +310,7 @@ int main(void)
         T(every_opcode_is_found_by_what_it_is),
         T(every_opcode_comes_out_as_it_went_in),
         T(the_icrc_is_a_crc32_whatever_the_pieces),
+        T(multiplication_gives_the_same_crc_as_tables),
         T(psns_are_compared_on_a_circle),
         T(flows_have_ports_of_their_own_in_the_dynamic_range),
     };

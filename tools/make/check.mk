@@ -2,7 +2,7 @@
 CHECK_DIRS := arch kernel vmm drivers tests
 CHECK_C := $(sort $(shell find $(CHECK_DIRS) -name '*.[ch]' 2>/dev/null))
 CHECK_H := $(filter %.h,$(CHECK_C))
-CHECK_CC_FLAGS := -std=gnu11 -I. -I$(B)/gen -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -w
+CHECK_CC_FLAGS := -std=gnu11 -I. -I$(B)/gen -ffreestanding -mcmodel=kernel -mno-red-zone $(SIMD_CFLAGS) -fno-pic -w
 CHECK_JOBS ?= 2
 
 # Compiles a header alone with the flags of what it belongs to.

@@ -14,6 +14,7 @@ FUZZ_SLOW := fuzz_config fuzz_ip fuzz_roce_responder
 FUZZ_DICT = $$([ ! -f tests/fuzz/$$t.dict ] || echo -dict=tests/fuzz/$$t.dict)
 FUZZ_FLAGS := -len_control=0 -max_len=4096 -artifact_prefix=$(B)/fuzz/
 
+$(SIMD_OBJ:%=$(B)/fuzz/%): FUZZ_CFLAGS += $(SIMD_CFLAGS)
 $(B)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  FUZZCC $<"; $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) \

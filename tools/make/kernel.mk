@@ -19,6 +19,12 @@ $(B)/kernel/%.o: %.S
 	@mkdir -p $(@D)
 	@echo "  CC $<"; $(CC) $(KERNEL_CFLAGS) -MMD -MP -D__ASSEMBLY__ -c $< -o $@
 
+# Vector instructions, in files that are only called between arch_fpu_begin and arch_fpu_end. The kernel's stacks
+# are aligned to 8 bytes.
+SIMD_OBJ := drivers/net/roce/icrc_clmul.o
+SIMD_CFLAGS := -msse4.1 -mpclmul
+$(SIMD_OBJ:%=$(B)/kernel/%): KERNEL_CFLAGS := $(filter-out -mgeneral-regs-only,$(KERNEL_CFLAGS)) $(SIMD_CFLAGS) -mstackrealign
+
 # The guests' ACPI tables are written in ASL.
 $(B)/gen/%.aml.h: %.asl
 	@mkdir -p $(@D)

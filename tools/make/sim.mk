@@ -23,6 +23,7 @@ FAST_C := $(sort $(wildcard drivers/net/*.c drivers/net/roce/*.c)) tests/unit/fa
           tests/sim/roce/memory.c kernel/err.c kernel/fmt.c kernel/string.c
 FAST_OBJ := $(FAST_C:%.c=$(B)/fast/%.o)
 
+$(SIMD_OBJ:%=$(B)/fast/%): FAST_CFLAGS += $(SIMD_CFLAGS)
 $(B)/fast/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"; $(CC) $(FAST_CFLAGS) -MMD -MP -c $< -o $@

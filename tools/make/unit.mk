@@ -1,7 +1,7 @@
 # Unit tests: every tests/unit/test_*.c is one cmocka program, linked with whatever it needs from
 # the hypervisor's own sources compiled for the build host, under ASan and UBSan.
 HOST_DIRS := kernel vmm drivers arch/x86_64/vmx arch/x86_64/svm \
-             arch/x86_64/cpu/paging.c tests/unit/fake
+             arch/x86_64/cpu/paging.c arch/x86_64/cpu/fpu_own.c tests/unit/fake
 HOST_C := $(sort $(shell find $(HOST_DIRS) -name '*.c' 2>/dev/null))
 HOST_SKIP := $(shell cat tests/unit/not-on-host.txt 2>/dev/null)
 HOST_OBJ := $(filter-out $(HOST_SKIP:%.c=$(B)/host/%.o),$(HOST_C:%.c=$(B)/host/%.o))
@@ -9,6 +9,7 @@ HOST_CFLAGS := -std=gnu11 -O1 -g $(WARN) -Wno-builtin-declaration-mismatch -I. -
                -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 
+$(SIMD_OBJ:%=$(B)/host/%): HOST_CFLAGS += $(SIMD_CFLAGS)
 $(B)/host/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"; $(CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@

@@ -90,6 +90,8 @@ void clock_wait_us(u64 us);
 
 /* fpu.c: CR0, CR4 and XCR0 of this CPU as the kernel keeps them. */
 void fpu_cpu_init(void);
+/* fpu_own.c: is this CPU between arch_fpu_begin and arch_fpu_end? */
+bool fpu_own_use(void);
 
 /* hvm.c: turns virtualisation on on this CPU, if the host has it. */
 void hvm_cpu_start(void);

@@ -1,5 +1,5 @@
-/* The FPU state of guests. The kernel itself does not use it: what a guest left in the registers stays
- * there until its thread loses the CPU. */
+/* The FPU state of guests: what a guest left in the registers stays there until its thread loses the CPU. The
+ * kernel's own use of them is in fpu_own.c. */
 #include "arch/x86_64/cpu/cpu_arch.h"
 #include "arch/x86_64/cpu/msr.h"
 #include "kernel/panic.h"
@@ -63,14 +63,23 @@ void arch_fpu_init(void *area)
     memcpy((u8 *)area + 24, &mxcsr, sizeof(mxcsr));
 }
 
+/* The registers are a guest's while its state comes or goes. */
+static void refuse_own_use(void)
+{
+    if (fpu_own_use())
+        panic("a vCPU comes or goes between arch_fpu_begin and arch_fpu_end");
+}
+
 void arch_fpu_save(void *area)
 {
+    refuse_own_use();
     xcr0_write(features);
     __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((u32)features), "d"(0) : "memory");
 }
 
 void arch_fpu_load(const void *area)
 {
+    refuse_own_use();
     xcr0_write(features);
     __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((u32)features), "d"(0) : "memory");
 }

@@ -6,7 +6,7 @@
 
 void icrc_init(struct icrc *i)
 {
-    i->update = icrc_update_portable;
+    icrc_choose(i);
     for (u32 n = 0; n < 256; n++) {
         u32 c = n;
 

@@ -1,4 +1,5 @@
 /* kernel/arch.h on the build host. */
+#include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,4 +109,9 @@ void *arch_map_device(hpa_t address, u64 size)
 {
     (void)size;
     return phys_to_virt(address);
+}
+
+void arch_cpuid(u32 leaf, u32 subleaf, u32 out[4])
+{
+    __cpuid_count(leaf, subleaf, out[0], out[1], out[2], out[3]);
 }
