@@ -1,6 +1,7 @@
 /* How many packets may be in flight, and how long to wait for an answer. The window grows by what is
  * acknowledged and shrinks by what is lost (additive increase, multiplicative decrease, with a slow
- * start: RFC 5681); the wait follows the round trips (RFC 6298). Pure logic, time in ns. */
+ * start: RFC 5681), less by losses that do not look like congestion; the wait follows the round trips
+ * (RFC 6298). Pure logic, time in ns. */
 #pragma once
 #include "kernel/types.h"
 
@@ -19,7 +20,9 @@ struct window {
     u32 size;                  /* packets */
     u32 threshold;             /* up to here it grows by one for each packet acknowledged */
     u32 credit;                /* packets acknowledged towards the next growth */
+    u32 since_loss;            /* packets acknowledged since it shrank */
     u64 round_trip, variation; /* ns, smoothed; round_trip 0: not measured */
+    u64 least_round_trip;      /* ns, ever */
     u64 sample_at;             /* when the packet that is timed was sent; 0: none is */
     u32 sample_psn;
 };
