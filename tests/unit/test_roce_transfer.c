@@ -295,6 +295,35 @@ static void the_loss_of_any_one_frame_is_repaired(void **state)
     end();
 }
 
+/* The first response, as often as lose_number says. */
+static bool lose_first_response(void *ctx, u32 from, const u8 *frame, u32 size)
+{
+    const struct wire_bth *bth = (const void *)(frame + WIRE_HEADERS);
+
+    (void)ctx;
+    (void)size;
+    if (!from || be24_get(bth->psn) != 0x123456 || !lose_number)
+        return true;
+    lose_number--;
+    return false;
+}
+
+static void a_response_that_is_lost_again_is_asked_for_without_a_time_out(void **state)
+{
+    struct roce_counters c;
+
+    (void)state;
+    start(256);
+    w.watch = lose_first_response;
+    lose_number = 3;
+    transfer(WR_RDMA_READ, 256 * 9);
+    roce_counters(w.host[0].device, &c);
+    assert_int_equal(lose_number, 0);
+    assert_int_equal(c.rc[RC_COUNT_PROBE], 0);
+    assert_int_equal(c.rc[RC_COUNT_RESENT], 3);
+    end();
+}
+
 static void a_dead_line_ends_in_retry_exceeded_after_all_retries(void **state)
 {
     static const struct world_line line = {.delay = 1000};
@@ -773,6 +802,7 @@ int main(void)
         T(atomics_change_eight_bytes_and_tell_what_was_there),
         T(an_atomic_whose_answer_is_lost_is_not_executed_twice),
         T(the_loss_of_any_one_frame_is_repaired),
+        T(a_response_that_is_lost_again_is_asked_for_without_a_time_out),
         T(a_dead_line_ends_in_retry_exceeded_after_all_retries),
         T(packet_numbers_wrap_in_mid_message),
         T(a_slow_receiver_with_two_buffers_is_not_overrun_for_long),

@@ -159,6 +159,7 @@ struct rc_requester {
     u32 asked_count;
     u32 since_ack_request; /* packets */
     u32 recover;           /* PSN: losses before it have shrunk the window already */
+    u32 early;             /* PSN of the last response that came before its turn */
     bool went_back;        /* to `unacked`, and nothing was acknowledged since */
     bool stuck; /* the work `stuck_at` cannot be sent: stuck_status when it is its turn */
     enum wc_status stuck_status;

@@ -87,9 +87,16 @@ static void go_back_for_loss(struct rc *rc)
     rc_go_back(rc);
 }
 
-static void go_back_for_missing(struct rc *rc)
+/* An answer came before its turn. They come in order, so one that does not lie behind the last such one belongs to
+ * what was asked for again: its beginning is lost once more. */
+static void go_back_for_missing(struct rc *rc, u32 psn)
 {
+    struct rc_requester *req = &rc->req;
+
     rc->count[RC_COUNT_MISSING]++;
+    if (req->went_back && !psn_before(req->early, psn))
+        req->went_back = false;
+    req->early = psn;
     go_back_for_loss(rc);
 }
 
@@ -136,7 +143,7 @@ static void take_ack(struct rc *rc, const struct roce_packet *p)
         return;
     }
     if (!acknowledge(rc, is_ack ? psn_add(p->psn, 1) : p->psn))
-        go_back_for_missing(rc);
+        go_back_for_missing(rc, p->psn);
     else if (kind == AETH_RNR)
         take_rnr(rc, AETH_VALUE(p->syndrome));
     else if (kind == AETH_NAK)
@@ -161,7 +168,7 @@ static struct rc_wr *asker(struct rc *rc, const struct roce_packet *p, bool read
     struct rc_wr *wr;
 
     if (!acknowledge(rc, p->psn)) {
-        go_back_for_missing(rc);
+        go_back_for_missing(rc, p->psn);
         return NULL;
     }
     wr = oldest(rc);
