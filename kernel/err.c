@@ -12,6 +12,7 @@ const char *err_name(enum err e)
         [E_RANGE] = "out of range",
         [E_UNSUPPORTED] = "not supported",
         [E_STATE] = "not in this state",
+        [E_AGAIN] = "not yet",
         [E_TIMEOUT] = "timed out",
         [E_IO] = "device error",
         [E_FORMAT] = "malformed data",

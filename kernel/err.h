@@ -14,6 +14,7 @@ enum err {
     E_RANGE,       /* an address, index or length is out of range */
     E_UNSUPPORTED, /* the CPU, firmware or format lacks what is needed */
     E_STATE,       /* not in the present state */
+    E_AGAIN,       /* not yet: it is on its way */
     E_TIMEOUT,     /* the other side did not answer in time */
     E_IO,          /* a device failed */
     E_FORMAT,      /* data from outside does not have the layout that it claims */

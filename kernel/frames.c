@@ -291,6 +291,11 @@ void frames_stats(struct frame_stats *s)
     lock_release(&frames_lock);
 }
 
+u64 frames_free(void)
+{
+    return __atomic_load_n(&kind_count[FRAME_FREE], __ATOMIC_RELAXED);
+}
+
 u64 frames_owned(u16 owner)
 {
     return owner < MAX_OWNERS ? owned[owner] : 0;

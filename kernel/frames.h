@@ -59,5 +59,6 @@ struct frame_stats {
     u64 largest_free;            /* order of the largest free block */
 };
 void frames_stats(struct frame_stats *s);
+u64 frames_free(void);
 /* Frames of FRAME_GUEST and FRAME_PAGE_TABLE that were allocated for that owner. */
 u64 frames_owned(u16 owner);

@@ -201,30 +201,41 @@ static void on_cache(struct vcpu *v, const struct hvm_exit *exit)
 
 /* --- memory ---------------------------------------------------------------------------------- */
 
-static void on_page(struct vcpu *v, const struct hvm_exit *exit)
+enum err vcpu_memory(struct vcpu *v, gpa_t gpa, enum err e)
+{
+    if (e == E_NOMEM)
+        vm_starve(v->vm, gpa);
+    else if (e && e != E_RANGE && e != E_STATE)
+        vm_fail(v->vm, "vCPU %u: its page at %llx cannot be had: %s", v->index,
+                (unsigned long long)gpa.v, err_name(e));
+    return e;
+}
+
+static void on_no_memory(struct vcpu *v, const struct hvm_exit *exit)
 {
     struct vm *vm = v->vm;
     unsigned long long gpa = exit->page.gpa.v;
 
-    switch (pmap_fault(&vm->pmap, exit->page.gpa)) {
-    case OK: break;
-    case E_RANGE:
-        if (exit->page.access & PAGE_ACCESS_WALK)
-            vm_fail(vm, "vCPU %u: its page tables lead to %llx, where no memory is", v->index, gpa);
-        else if (exit->page.access & PAGE_ACCESS_EXEC)
-            vm_fail(vm, "vCPU %u: runs code at %llx, where no memory is", v->index, gpa);
-        else if (v->hvm.event.valid)
-            vm_fail(vm, "vCPU %u: its stack or descriptor tables are at %llx, where no memory is",
-                    v->index, gpa);
-        else
-            mmio_emulate(v, exit->page.gpa);
-        break;
-    default:
-        vm_fail(
-            vm,
-            "the host has no memory left for its page at %llx; stop another VM and start it again",
-            gpa);
-    }
+    if (exit->page.access & PAGE_ACCESS_WALK)
+        vm_fail(vm, "vCPU %u: its page tables lead to %llx, where no memory is", v->index, gpa);
+    else if (exit->page.access & PAGE_ACCESS_EXEC)
+        vm_fail(vm, "vCPU %u: runs code at %llx, where no memory is", v->index, gpa);
+    else if (v->hvm.event.valid)
+        vm_fail(vm, "vCPU %u: its stack or descriptor tables are at %llx, where no memory is",
+                v->index, gpa);
+    else
+        mmio_emulate(v, exit->page.gpa);
+}
+
+static void on_page(struct vcpu *v, const struct hvm_exit *exit)
+{
+    bool write = exit->page.access & PAGE_ACCESS_WRITE;
+    enum err e = pmap_fault(&v->vm->pmap, exit->page.gpa, write, &v->page_wait);
+
+    if (e == E_RANGE)
+        on_no_memory(v, exit);
+    else if (e != E_AGAIN) /* else the vCPU sleeps until the page has come */
+        (void)vcpu_memory(v, exit->page.gpa, e);
 }
 
 /* --- the rest -------------------------------------------------------------------------------- */

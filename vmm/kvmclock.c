@@ -3,6 +3,7 @@
  * and stands still while the VM does. */
 #include "kernel/arch.h"
 #include "kernel/string.h"
+#include "vmm/memory/guest_mem.h"
 #include "vmm/vm.h"
 
 struct clock_page {
@@ -48,13 +49,14 @@ void kvmclock_update(struct vcpu *v)
     gpa_t at = GPA(v->kvmclock & ~CLOCK_ENABLED);
     u32 version = 0;
 
-    if (!(v->kvmclock & CLOCK_ENABLED) || pmap_read(&v->vm->pmap, at, &version, sizeof(version)))
+    if (!(v->kvmclock & CLOCK_ENABLED) ||
+        guest_mem_read(&v->vm->pmap, at, &version, sizeof(version)))
         return;
     page.version = (version | 1) + 1;
     page.tsc_timestamp = now.tsc;
     page.system_time = now.ns;
     set_rate(&page, now.tsc_khz);
-    if (pmap_write(&v->vm->pmap, at, &page, sizeof(page)))
+    if (guest_mem_write(&v->vm->pmap, at, &page, sizeof(page)))
         v->kvmclock = 0;
 }
 
@@ -75,5 +77,5 @@ bool kvmclock_set_wall(struct vcpu *v, u64 value)
 {
     struct wall_page page = {.version = 2, .seconds = (u32)v->vm->wall_clock};
 
-    return !(value & 3) && !pmap_write(&v->vm->pmap, GPA(value), &page, sizeof(page));
+    return !(value & 3) && !guest_mem_write(&v->vm->pmap, GPA(value), &page, sizeof(page));
 }

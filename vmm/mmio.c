@@ -2,6 +2,7 @@
  * address that no device has reads all ones and swallows writes, as a PC's bus does. */
 #include "kernel/string.h"
 #include "vmm/insn.h"
+#include "vmm/memory/guest_mem.h"
 #include "vmm/vm.h"
 #include "vmm/walk.h"
 
@@ -16,26 +17,14 @@ static enum err table_read(void *ctx, gpa_t at, unsigned size, u64 *entry)
     struct vcpu *v = ctx;
 
     *entry = 0;
-    return pmap_read(&v->vm->pmap, at, entry, size);
+    return vcpu_memory(v, at, guest_mem_read(&v->vm->pmap, at, entry, size));
 }
 
 static enum err table_cmpxchg(void *ctx, gpa_t at, unsigned size, u64 old, u64 new)
 {
     struct vcpu *v = ctx;
-    void *p = pmap_host(&v->vm->pmap, at);
-    u32 old32 = (u32)old;
 
-    if (!p)
-        return E_RANGE;
-    if (size == 8)
-        return __atomic_compare_exchange_n((u64 *)p, &old, new, false, __ATOMIC_SEQ_CST,
-                                           __ATOMIC_SEQ_CST)
-                   ? OK
-                   : E_STATE;
-    return __atomic_compare_exchange_n((u32 *)p, &old32, (u32) new, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_SEQ_CST)
-               ? OK
-               : E_STATE;
+    return vcpu_memory(v, at, guest_mem_cmpxchg(&v->vm->pmap, at, size, old, new));
 }
 
 static u8 guest_phys_bits(const struct vcpu *v)
@@ -122,11 +111,44 @@ static enum insn_status translate_both(struct access *a, gva_t at, unsigned size
     return s;
 }
 
+/* One page's part of an access, from or to memory or a device. */
+static enum insn_status part_read(struct access *a, gpa_t gpa, unsigned size, void *to)
+{
+    enum err e = vcpu_memory(a->v, gpa, guest_mem_read(&a->v->vm->pmap, gpa, to, size));
+
+    if (e == E_RANGE)
+        device_read(a->v, gpa, size, to);
+    return e && e != E_RANGE ? INSN_STOP : INSN_DONE;
+}
+
+static enum insn_status part_write(struct access *a, gpa_t gpa, unsigned size, const void *from)
+{
+    enum err e = vcpu_memory(a->v, gpa, guest_mem_write(&a->v->vm->pmap, gpa, from, size));
+
+    if (e == E_RANGE)
+        device_write(a->v, gpa, size, from);
+    return e && e != E_RANGE ? INSN_STOP : INSN_DONE;
+}
+
+static enum insn_status part_touch(struct access *a, gpa_t gpa)
+{
+    enum err e = vcpu_memory(a->v, gpa, guest_mem_touch(&a->v->vm->pmap, gpa));
+
+    return e && e != E_RANGE ? INSN_STOP : INSN_DONE;
+}
+
+/* Makes sure that a write can follow, before a device is asked for what is to be written. */
 static enum insn_status bus_probe(void *ctx, gva_t at, unsigned size)
 {
+    struct access *a = ctx;
     gpa_t gpa[2];
+    enum insn_status s = translate_both(a, at, size, PAGE_ACCESS_WRITE, gpa);
 
-    return translate_both(ctx, at, size, PAGE_ACCESS_WRITE, gpa);
+    if (s == INSN_DONE)
+        s = part_touch(a, gpa[0]);
+    if (s == INSN_DONE && first_part(at.v, size) < size)
+        s = part_touch(a, gpa[1]);
+    return s;
 }
 
 static enum insn_status bus_read(void *ctx, gva_t at, unsigned size, u64 *value)
@@ -137,14 +159,12 @@ static enum insn_status bus_read(void *ctx, gva_t at, unsigned size, u64 *value)
     gpa_t gpa[2];
     enum insn_status s = translate_both(a, at, size, PAGE_ACCESS_READ, gpa);
 
-    if (s != INSN_DONE)
-        return s;
-    if (pmap_read(&a->v->vm->pmap, gpa[0], bytes, first))
-        device_read(a->v, gpa[0], first, bytes);
-    if (first < size && pmap_read(&a->v->vm->pmap, gpa[1], bytes + first, size - first))
-        device_read(a->v, gpa[1], size - first, bytes + first);
+    if (s == INSN_DONE)
+        s = part_read(a, gpa[0], first, bytes);
+    if (s == INSN_DONE && first < size)
+        s = part_read(a, gpa[1], size - first, bytes + first);
     memcpy(value, bytes, sizeof(bytes));
-    return INSN_DONE;
+    return s;
 }
 
 static enum insn_status bus_write(void *ctx, gva_t at, unsigned size, u64 value)
@@ -155,14 +175,12 @@ static enum insn_status bus_write(void *ctx, gva_t at, unsigned size, u64 value)
     enum insn_status s = translate_both(a, at, size, PAGE_ACCESS_WRITE, gpa);
     u8 bytes[8];
 
-    if (s != INSN_DONE)
-        return s;
     memcpy(bytes, &value, sizeof(bytes));
-    if (pmap_write(&a->v->vm->pmap, gpa[0], bytes, first))
-        device_write(a->v, gpa[0], first, bytes);
-    if (first < size && pmap_write(&a->v->vm->pmap, gpa[1], bytes + first, size - first))
-        device_write(a->v, gpa[1], size - first, bytes + first);
-    return INSN_DONE;
+    if (s == INSN_DONE)
+        s = part_write(a, gpa[0], first, bytes);
+    if (s == INSN_DONE && first < size)
+        s = part_write(a, gpa[1], size - first, bytes + first);
+    return s;
 }
 
 static void bus_raise(void *ctx, u8 vector, u32 code)
@@ -186,7 +204,7 @@ unsigned vcpu_fetch(struct vcpu *v, const struct hvm_mode *m, u8 bytes[INSN_MAX_
         at = (u32)(m->seg[SEG_CS].base + at);
     first = first_part(at, INSN_MAX_LENGTH);
     if (translate(&a, at, PAGE_ACCESS_EXEC, &gpa) != INSN_DONE ||
-        pmap_read(&v->vm->pmap, gpa, bytes, first))
+        vcpu_memory(v, gpa, guest_mem_read(&v->vm->pmap, gpa, bytes, first)))
         return 0;
     /* The rest may not be there, and the instruction may not need it. */
     if (first < INSN_MAX_LENGTH) {
@@ -195,7 +213,7 @@ unsigned vcpu_fetch(struct vcpu *v, const struct hvm_mode *m, u8 bytes[INSN_MAX_
 
         if (guest_walk(m, at + first, PAGE_ACCESS_EXEC | WALK_PEEK,
                        SEG_ATTR_DPL(m->seg[SEG_SS].attr), &mem, &gpa, &code) != WALK_OK ||
-            pmap_read(&v->vm->pmap, gpa, bytes + first, INSN_MAX_LENGTH - first))
+            guest_mem_read(&v->vm->pmap, gpa, bytes + first, INSN_MAX_LENGTH - first))
             return first;
     }
     return INSN_MAX_LENGTH;

@@ -6,6 +6,7 @@
 #include "vmm/load/image.h"
 #include "vmm/load/linux.h"
 #include "vmm/load/multiboot.h"
+#include "vmm/memory/guest_mem.h"
 #include "vmm/vm.h"
 
 #define ATTR_CODE 0x9bu /* present, accessed, 16-bit */
@@ -53,7 +54,7 @@ void vcpu_start_at(struct vcpu *v, u8 vector)
 
 static enum err memory_write(void *ctx, gpa_t to, const void *from, size_t size)
 {
-    return pmap_write(ctx, to, from, size);
+    return guest_mem_write(ctx, to, from, size);
 }
 
 static enum err find_file(const char *name, struct load_file *f, struct why *why)

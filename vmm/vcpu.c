@@ -65,7 +65,7 @@ static bool wait_for_run(struct vcpu *v)
         v->parked = state != VM_RUNNING;
         last = v->parked && vm_all_parked(vm);
         reset = last && state == VM_RESETTING;
-        release = last && state == VM_OFF && vm->pmap.frames;
+        release = last && state == VM_OFF && pmap_in_use(&vm->pmap);
         v->parked &= !reset && !release; /* it is busy with the VM until that is done */
         lock_release(&vm->lock);
         if (state == VM_DYING)
@@ -75,7 +75,7 @@ static bool wait_for_run(struct vcpu *v)
         if (reset)
             reset_vm(vm);
         else if (release)
-            pmap_clear(&vm->pmap); /* a VM that is off has no memory */
+            vm_release_memory(vm);
         else
             thread_block();
     }
@@ -245,6 +245,15 @@ static void detach(struct vcpu *v)
     hvm->put(&v->hvm);
 }
 
+/* Looks at how a wait for a page ended, once. False: the page did not come, and the VM has stopped. */
+static bool page_came(struct vcpu *v)
+{
+    enum err e = v->page_wait.result;
+
+    v->page_wait.result = OK;
+    return e == OK || e == E_STATE || vcpu_memory(v, pmap_gpa(v->page_wait.index), e) == OK;
+}
+
 static void vcpu_thread(void *argument)
 {
     struct vcpu *v = argument;
@@ -254,9 +263,12 @@ static void vcpu_thread(void *argument)
         while (v->vm->state == VM_RUNNING) {
             if (thread_should_yield())
                 thread_yield();
-            if (!must_prepare(v) || prepare(v))
+            if (__atomic_load_n(&v->page_wait.waiting, __ATOMIC_ACQUIRE))
+                thread_block();
+            else if (page_came(v) && (!must_prepare(v) || prepare(v)))
                 run_once(v);
         }
+        pmap_cancel_wait(&v->vm->pmap, &v->page_wait);
         detach(v);
     }
     timer_cancel_wait(&v->timer);

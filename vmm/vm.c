@@ -11,6 +11,10 @@
 #define PARK_LIMIT SEC(10)
 /* Host memory that no VM gets: for page tables, stacks and what comes with new VMs. */
 #define HOST_RESERVE (MIB(8) / PAGE_SIZE)
+/* A starved VM goes on when so much is free. */
+#define FEED_FRAMES (MIB(5) / PAGE_SIZE)
+/* How long a CPU may take to leave its guest when it is interrupted; an emulated one can stand still for a while. */
+#define SHOOT_DOWN_LIMIT SEC(10)
 
 const char *const vm_state_name[VM_STATE_COUNT] = {
     [VM_OFF] = "off",       [VM_RUNNING] = "running",     [VM_PAUSED] = "paused",
@@ -100,26 +104,91 @@ static void leave_running(struct vm *vm, enum vm_state state)
     vm->state = state;
 }
 
+/* Ends a VM's run with a sentence, if it runs. */
+static bool stop_with(struct vm *vm, enum vm_state state, bool starved, const char *text)
+{
+    bool first;
+
+    lock_acquire(&vm->lock);
+    first = vm->state == VM_RUNNING || vm->state == VM_RESETTING;
+    if (first) {
+        leave_running(vm, state);
+        vm->starved = starved;
+        str_copy(vm->reason, sizeof(vm->reason), text);
+    }
+    lock_release(&vm->lock);
+    if (first) {
+        log_warn("VM %s is %s: %s", vm->config.name, vm_state_name[state], text);
+        kick_all(vm);
+    }
+    return first;
+}
+
 void vm_fail(struct vm *vm, const char *format, ...)
 {
     char text[sizeof(vm->reason)];
     va_list args;
-    bool first;
 
     va_start(args, format);
     str_vformat(text, sizeof(text), format, args);
     va_end(args);
-    lock_acquire(&vm->lock);
-    first = vm->state == VM_RUNNING || vm->state == VM_RESETTING;
-    if (first) {
-        leave_running(vm, VM_FAILED);
-        str_copy(vm->reason, sizeof(vm->reason), text);
+    stop_with(vm, VM_FAILED, false, text);
+}
+
+/* --- memory that runs out -------------------------------------------------------------------- */
+
+void vm_starve(struct vm *vm, gpa_t gpa)
+{
+    char text[sizeof(vm->reason)];
+
+    str_format(text, sizeof(text),
+               "the host has no memory left for its page at %llx; it goes on when another VM is "
+               "stopped or memory is shared again",
+               (unsigned long long)gpa.v);
+    stop_with(vm, VM_PAUSED, true, text);
+}
+
+void vm_feed(void)
+{
+    struct vm *vm;
+
+    lock_acquire(&vms_lock);
+    LIST_FOR_EACH(vm, &vms, link)
+    {
+        if (vm->state != VM_PAUSED || !vm->starved || frames_free() < FEED_FRAMES)
+            continue;
+        log_info("VM %s goes on: there is memory again", vm->config.name);
+        vm_run(vm, VM_PAUSED);
     }
-    lock_release(&vm->lock);
-    if (!first)
-        return;
-    log_warn("VM %s has stopped: %s", vm->config.name, text);
-    kick_all(vm);
+    lock_release(&vms_lock);
+}
+
+void vm_release_memory(struct vm *vm)
+{
+    pmap_clear(&vm->pmap);
+    vm_feed();
+}
+
+/* Has each vCPU leave its guest, or flush what its CPU remembers, unless it does so by itself before it enters. */
+static void shoot_down(struct pmap *p)
+{
+    struct vm *vm = CONTAINER_OF(p, struct vm, pmap);
+    u64 generation = __atomic_load_n(&p->slat.generation, __ATOMIC_SEQ_CST);
+    u64 end = time_now() + SHOOT_DOWN_LIMIT;
+
+    for (u32 i = 0; i < vm->config.vcpus; i++) {
+        struct vcpu *v = &vm->vcpu[i];
+        u32 cpu = __atomic_load_n(&v->hvm.cpu, __ATOMIC_RELAXED);
+
+        if (vcpu_is_flushed(v, generation))
+            continue;
+        arch_kick(cpu);
+        while (!vcpu_is_flushed(v, generation)) {
+            if (time_now() > end)
+                panic("CPU %u does not leave its guest within 10 s", cpu);
+            arch_relax();
+        }
+    }
 }
 
 static void on_power(struct vm *vm, enum power_event event)
@@ -192,7 +261,8 @@ static enum err wait_parked(struct vm *vm, struct why *why)
 
 /* --- commands ---------------------------------------------------------------------------------- */
 
-/* Frames that VMs may still ask for: what they were promised and have not touched. */
+/* Frames that VMs may still ask for: what they were promised and have not touched. Shared pages are not counted: what
+ * sharing saves can be used, and a VM that lacks it when sharing breaks waits (vm_starve). */
 static u64 frames_promised(void)
 {
     struct vm *vm;
@@ -201,7 +271,7 @@ static u64 frames_promised(void)
     LIST_FOR_EACH(vm, &vms, link)
     {
         if (vm->state == VM_RUNNING || vm->state == VM_PAUSED)
-            promised += vm->config.memory / PAGE_SIZE - vm->pmap.frames;
+            promised += pmap_promised(&vm->pmap);
     }
     return promised;
 }
@@ -247,6 +317,7 @@ static enum err build(struct vm *vm, struct why *why)
     if (e)
         return e;
     e = pmap_create(&vm->pmap, vm->config.memory, vm->id);
+    vm->pmap.shoot_down = shoot_down;
     for (u32 i = 0; i < vm->config.vcpus && !e; i++)
         e = vcpu_create(vm, i);
     return e ? why_set(why, e, "no memory for %s's page tables and vCPUs", vm->config.name) : OK;
@@ -310,6 +381,7 @@ void vm_run(struct vm *vm, enum vm_state from)
     if (vm->state == from) {
         time_go(vm);
         vm->state = VM_RUNNING;
+        vm->starved = false;
         vm->reason[0] = '\0';
     }
     lock_release(&vm->lock);
@@ -404,6 +476,7 @@ void vm_destroy(struct vm *vm)
     list_remove(&vm->link);
     lock_release(&vms_lock);
     vm_free(vm);
+    vm_feed();
 }
 
 /* --- for a panic -------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #include "vmm/console.h"
 #include "vmm/cpuid.h"
 #include "vmm/dev/platform.h"
-#include "vmm/pmap.h"
+#include "vmm/memory/pmap.h"
 
 enum vm_state {
     VM_OFF, /* no memory, no devices: made, or powered off, or stopped */
@@ -32,12 +32,13 @@ struct vcpu {
     u32 index;
     struct thread *thread;
     enum vcpu_activity activity;
-    u32 kicked;         /* something is new: look before entering the guest */
-    u32 in_guest;       /* may be in the guest, on hvm.cpu: an interrupt gets it out */
-    bool parked;        /* its thread waits for the VM to run */
-    struct timer timer; /* of its local APIC; vCPU 0's also of the VM's devices */
-    u64 tsc_adjust;     /* what the guest added to its TSC by writing it */
-    u64 kvmclock;       /* guest address of its clock page, with bit 0: enabled */
+    u32 kicked;                   /* something is new: look before entering the guest */
+    u32 in_guest;                 /* may be in the guest, on hvm.cpu: an interrupt gets it out */
+    struct pmap_waiter page_wait; /* it sleeps until a page has come */
+    bool parked;                  /* its thread waits for the VM to run */
+    struct timer timer;           /* of its local APIC; vCPU 0's also of the VM's devices */
+    u64 tsc_adjust;               /* what the guest added to its TSC by writing it */
+    u64 kvmclock;                 /* guest address of its clock page, with bit 0: enabled */
     u64 exit_count[EXIT_KIND_COUNT];
     u64 exit_cycles[EXIT_KIND_COUNT];
 };
@@ -55,6 +56,7 @@ struct vm {
     struct config_vm config;
     struct lock lock;
     enum vm_state state;
+    bool starved;     /* paused because the host has no memory left for it */
     char reason[160]; /* why it is in that state, a sentence; or empty */
     struct pmap pmap;
     struct platform platform;
@@ -93,6 +95,12 @@ struct vm *vm_at(unsigned index);
 struct vtime vcpu_time(const struct vcpu *v);
 /* The VM ends here, and says why; for its vCPUs. */
 void vm_fail(struct vm *vm, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Pauses the VM because the host has no frame left for its page there; vm_feed lets it go on. For its vCPUs. */
+void vm_starve(struct vm *vm, gpa_t gpa);
+/* Memory was freed: lets starved VMs go on, if there is enough. */
+void vm_feed(void);
+/* A VM that is off has no memory. */
+void vm_release_memory(struct vm *vm);
 /* Acts on what a device access has changed: kicks vCPUs, sets timers, powers off. The lock is held
  * on entry, and released. */
 void vm_unlock_devices(struct vm *vm);
@@ -103,11 +111,20 @@ void vm_log_once(struct vm *vm, const char *what, u64 key);
 bool vm_all_parked(const struct vm *vm);
 /* Makes the vCPU look at what is new, wherever it is. */
 void vcpu_kick(struct vcpu *v);
+/* Can this vCPU use no translation from before that generation of its second-level page table? */
+static inline bool vcpu_is_flushed(const struct vcpu *v, u64 generation)
+{
+    return !__atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST) ||
+           __atomic_load_n(&v->hvm.slat_generation, __ATOMIC_ACQUIRE) >= generation;
+}
 /* A vCPU's thread (vcpu.c), its exits (exits.c), and where it starts (start.c). */
 enum err vcpu_create(struct vm *vm, u32 index) MUST_CHECK;
 void vcpu_destroy(struct vcpu *v);
 void vcpu_handle_exit(struct vcpu *v, const struct hvm_exit *exit);
 const char *vcpu_exit_name(enum hvm_exit_kind kind);
+/* Passes on what an access to guest memory returned, and acts on it: E_NOMEM starves the VM, other errors but E_RANGE and
+ * E_STATE stop it. The instruction is not done, and runs again if the VM does. */
+enum err vcpu_memory(struct vcpu *v, gpa_t gpa, enum err e);
 void vcpu_raise(struct vcpu *v, u8 vector, bool has_code, u32 code);
 void vcpu_start_at(struct vcpu *v, u8 sipi_vector);
 void vcpu_reset_state(struct hvm_state *s);

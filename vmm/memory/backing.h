@@ -1,0 +1,34 @@
+/* Where the bytes of a page come from when a write needs them in a frame of the VM's own. Copy-on-write and remote
+ * copy-on-write differ in their backing alone:
+ *
+ *     fault -> page state -> take a frame -> backing->fill -> commit the mapping -> wake who waits */
+#pragma once
+#include "kernel/err.h"
+#include "kernel/list.h"
+
+struct pmap;
+struct fill;
+
+struct backing {
+    const char *name;
+    /* Puts the page's bytes into fill->frame. A backing that is not slow is called with the Pmap's lock held, does so
+     * at once and returns OK or an error. A slow one is called without the lock, returns OK when the work is on its
+     * way, and ends it with pmap_fill_done, from any thread, once, also before it returns. */
+    enum err (*fill)(struct fill *fill);
+    bool slow;
+};
+
+/* One page on its way. */
+struct fill {
+    struct pmap *pmap;
+    u64 index;                     /* the page, as pmap_index counts */
+    hpa_t frame;                   /* to be filled; its user is the fill */
+    hpa_t from;                    /* the frame that shows the page until now, or 0 */
+    const struct backing *backing; /* NULL: this slot is free */
+    bool dropped;                  /* the page is gone: fill_done only gives the frame back */
+};
+
+/* All zeros. */
+extern const struct backing backing_zero;
+/* A copy of fill->from. */
+extern const struct backing backing_frame;

@@ -1,0 +1,36 @@
+/* The state of a guest page, and which states may follow which. Everything that happens to a page (first touch,
+ * sharing, migration) is one of these transitions, made by pmap_commit and by nothing else.
+ *
+ *     state     bytes live in                       mapped       a write by the guest
+ *     EMPTY     nowhere: zeros                      the zero     a zeroed frame -> PRIVATE
+ *                                                   frame, r-x
+ *     PRIVATE   a frame of this VM alone            rwx          just happens
+ *     SHARED    a frame with counted users          r-x          its copy -> PRIVATE; in place for the last user
+ *     REMOTE    a frame that another host lent      not at all   fetched -> PRIVATE
+ *     CACHED    a clean local copy of such a frame  r-x          its copy -> PRIVATE
+ *     MMIO      a device model                      not at all   exit
+ */
+#pragma once
+#include "kernel/types.h"
+
+enum page_state {
+    PAGE_EMPTY,
+    PAGE_PRIVATE,
+    PAGE_SHARED,
+    PAGE_REMOTE,
+    PAGE_CACHED,
+    PAGE_MMIO,
+    PAGE_STATE_COUNT
+};
+extern const char *const page_state_name[PAGE_STATE_COUNT];
+
+/* What Ferry remembers of a guest page beside its entry in the second-level page table. */
+struct page {
+    u8 state : 3; /* enum page_state */
+    u8 busy : 1;  /* a fill is in flight: faults join it */
+};
+ASSERT_SIZE(struct page, 1);
+
+/* May a page go from one state to the other? If not, *reason says why; reason may be NULL. A page may always stay
+ * in its state. */
+bool page_may_become(enum page_state from, enum page_state to, const char **reason);

@@ -1,0 +1,250 @@
+#include "vmm/memory/pmap.h"
+#include "kernel/frames.h"
+#include "kernel/heap.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "kernel/thread.h"
+#include "vmm/layout.h"
+
+/* What is left for page tables, stacks and the shell when guests have taken all they get. */
+#define FRAME_RESERVE (MIB(4) / PAGE_SIZE)
+/* A VM takes no large page while the host has less than this free. */
+#define LARGE_RESERVE (MIB(32) / PAGE_SIZE)
+#define LARGE_PAGES   (LARGE_SIZE / PAGE_SIZE)
+#define LOW_PAGES     (GUEST_LOW_LIMIT / PAGE_SIZE)
+
+/* How long fills in flight may hold up the end of a VM before the log says so. */
+#define FILL_PATIENCE SEC(5)
+
+hpa_t pmap_zero_frame;
+
+static enum err make_zero_frame(void)
+{
+    if (!pmap_zero_frame.v)
+        pmap_zero_frame = frame_alloc_zeroed(FRAME_KERNEL, 0);
+    return pmap_zero_frame.v ? OK : E_NOMEM;
+}
+
+enum err pmap_create(struct pmap *p, u64 memory, u16 owner)
+{
+    *p = (struct pmap){.memory = memory, .owner = owner, .slat.generation = 1};
+    list_init(&p->waiters);
+    p->record_frames = (pmap_pages(p) + PMAP_RECORDS - 1) / PMAP_RECORDS;
+    p->records = heap_alloc(p->record_frames * sizeof(p->records[0]));
+    if (!p->records || make_zero_frame())
+        return E_NOMEM;
+    return ptab_create(&p->slat.table, hvm->slat_format);
+}
+
+/* --- pages ------------------------------------------------------------------------------------ */
+
+bool pmap_is_ram(const struct pmap *p, gpa_t gpa)
+{
+    if (gpa.v >= GUEST_HIGH_BASE)
+        return gpa.v < guest_high_top(p->memory);
+    return gpa.v < guest_low_top(p->memory) &&
+           !(gpa.v >= GUEST_HOLE_BASE && gpa.v < GUEST_HOLE_TOP);
+}
+
+u64 pmap_index(gpa_t gpa)
+{
+    u64 gfn = gpa.v / PAGE_SIZE;
+
+    return gpa.v < GUEST_HIGH_BASE ? gfn : gfn - GUEST_HIGH_BASE / PAGE_SIZE + LOW_PAGES;
+}
+
+gpa_t pmap_gpa(u64 index)
+{
+    return GPA(index < LOW_PAGES ? index * PAGE_SIZE
+                                 : GUEST_HIGH_BASE + (index - LOW_PAGES) * PAGE_SIZE);
+}
+
+u64 pmap_pages(const struct pmap *p)
+{
+    return p->memory / PAGE_SIZE;
+}
+
+u64 pmap_promised(const struct pmap *p)
+{
+    return pmap_pages(p) - p->count[PAGE_PRIVATE] - p->count[PAGE_SHARED] - p->count[PAGE_CACHED];
+}
+
+struct page *pmap_record(const struct pmap *p, u64 index)
+{
+    struct page *records = p->records[index / PMAP_RECORDS];
+
+    return records ? &records[index % PMAP_RECORDS] : NULL;
+}
+
+enum page_state pmap_state(const struct pmap *p, u64 index)
+{
+    const struct page *page = pmap_record(p, index);
+
+    return page ? page->state : PAGE_EMPTY;
+}
+
+hpa_t pmap_frame_alloc(struct pmap *p, bool large)
+{
+    if (frames_free() <= (large ? LARGE_RESERVE : FRAME_RESERVE))
+        return HPA(0);
+    return frame_alloc(large ? FRAME_LARGE_ORDER : 0, FRAME_GUEST, p->owner);
+}
+
+/* --- changes ---------------------------------------------------------------------------------- */
+
+static enum err prepare_record(struct pmap *p, u64 index)
+{
+    struct page **records = &p->records[index / PMAP_RECORDS];
+    hpa_t frame;
+
+    if (*records)
+        return OK;
+    frame = frame_alloc_zeroed(FRAME_PAGE_TABLE, p->owner);
+    if (!frame.v)
+        return E_NOMEM;
+    *records = phys_to_virt(frame);
+    return OK;
+}
+
+enum err pmap_prepare(struct pmap *p, const struct pmap_change *c)
+{
+    enum err e = prepare_record(p, pmap_index(c->gpa));
+
+    return e ? e : ptab_prepare(&p->slat.table, c->gpa.v, c->large ? 2 : 1);
+}
+
+static bool owns_frame(enum page_state s)
+{
+    return s == PAGE_PRIVATE || s == PAGE_CACHED;
+}
+
+static void set_state(struct pmap *p, u64 index, enum page_state to)
+{
+    struct page *page = pmap_record(p, index);
+    enum page_state from = page->state;
+    const char *reason;
+
+    if (!page_may_become(from, to, &reason))
+        panic("page %llx goes from %s to %s: %s", (unsigned long long)index, page_state_name[from],
+              page_state_name[to], reason);
+    p->count[from] -= from != PAGE_EMPTY;
+    p->count[to] += to != PAGE_EMPTY;
+    p->frames += (u64)owns_frame(to) - owns_frame(from);
+    page->state = to;
+}
+
+u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
+{
+    u64 index = pmap_index(c->gpa);
+    unsigned level = 1;
+
+    for (u64 i = 0; i < (c->large ? LARGE_PAGES : 1); i++)
+        set_state(p, index + i, c->to);
+    if (!c->prot)
+        return ptab_clear(&p->slat.table, c->gpa.v, &level);
+    return ptab_commit(&p->slat.table, c->gpa.v, c->large ? 2 : 1, c->frame, c->prot, MEMORY_WB);
+}
+
+enum err pmap_split(struct pmap *p, gpa_t gpa)
+{
+    unsigned level;
+    u64 entry = ptab_lookup(&p->slat.table, gpa.v, &level);
+    enum err e;
+
+    if (!entry || level != 2)
+        return OK;
+    e = ptab_split(&p->slat.table, gpa.v);
+    if (!e)
+        frame_split(p->slat.table.format->address(entry));
+    return e;
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+/* Frees what shows the page, or all 512 of a large mapping; returns how many pages that were. */
+static u64 release(struct pmap *p, u64 index)
+{
+    gpa_t gpa = pmap_gpa(index);
+    enum page_state state = pmap_state(p, index);
+    unsigned level;
+    u64 entry = ptab_lookup(&p->slat.table, gpa.v, &level);
+    struct pmap_change c = {.gpa = gpa, .to = PAGE_EMPTY, .large = entry && level == 2};
+
+    if (state == PAGE_EMPTY && !entry)
+        return 1;
+    pmap_commit(p, &c);
+    pmap_record(p, index)->busy = 0;
+    if (entry && state != PAGE_EMPTY)
+        frame_put(p->slat.table.format->address(entry));
+    return c.large ? LARGE_PAGES : 1;
+}
+
+static void wake_all(struct pmap *p, enum err result)
+{
+    struct pmap_waiter *w;
+
+    LIST_FOR_EACH(w, &p->waiters, link)
+    {
+        list_remove(&w->link);
+        w->result = result;
+        w->waiting = false;
+        thread_wake(w->thread);
+    }
+}
+
+void pmap_clear(struct pmap *p)
+{
+    u64 pages = pmap_pages(p);
+
+    lock_acquire(&p->lock);
+    for (unsigned i = 0; i < PMAP_FILLS; i++)
+        p->fill[i].dropped = p->fill[i].backing;
+    for (u64 first = 0; first < pages; first += PMAP_RECORDS) {
+        struct page **records = &p->records[first / PMAP_RECORDS];
+
+        if (!*records)
+            continue;
+        for (u64 i = first; i < MIN(first + PMAP_RECORDS, pages);)
+            i += release(p, i);
+        frame_put(virt_to_phys(*records));
+        *records = NULL;
+    }
+    wake_all(p, E_STATE);
+    __atomic_add_fetch(&p->slat.generation, 1, __ATOMIC_SEQ_CST);
+    lock_release(&p->lock);
+}
+
+bool pmap_in_use(const struct pmap *p)
+{
+    for (u64 i = 0; i < p->record_frames; i++)
+        if (p->records[i])
+            return true;
+    return false;
+}
+
+static bool fills_in_flight(const struct pmap *p)
+{
+    for (unsigned i = 0; i < PMAP_FILLS; i++)
+        if (__atomic_load_n(&p->fill[i].backing, __ATOMIC_ACQUIRE))
+            return true;
+    return false;
+}
+
+void pmap_destroy(struct pmap *p)
+{
+    u64 complain = time_now() + FILL_PATIENCE;
+
+    if (p->slat.table.root.v) {
+        pmap_clear(p);
+        while (fills_in_flight(p)) {
+            if (time_now() > complain) {
+                log_warn("VM %u waits for pages in flight before it can end", p->owner);
+                complain = U64_MAX;
+            }
+            thread_sleep(MSEC(1));
+        }
+        ptab_destroy(&p->slat.table);
+    }
+    heap_free(p->records);
+}

@@ -1,0 +1,98 @@
+/* The Pmap: the map from a guest's pages to host frames, of one VM, with the state of each page (page.h).
+ *
+ * Memory is given when the guest first touches it: a whole 2 MiB where the guest has that much around the address and
+ * the host has plenty, else 4 KiB; what is only read shows a frame of zeros that all VMs have in common. Every change
+ * is made in two passes: pmap_prepare may fail and changes nothing that the guest can see; pmap_commit cannot fail.
+ *
+ * Any thread. Functions take the Pmap's lock, but for those that say that it is held. */
+#pragma once
+#include "kernel/hvm.h"
+#include "kernel/lock.h"
+#include "vmm/memory/backing.h"
+#include "vmm/memory/page.h"
+
+#define PMAP_FILLS 32 /* slow fills in flight, of one VM */
+
+struct thread;
+
+struct pmap {
+    struct lock lock;
+    struct slat slat;
+    u64 memory;                  /* bytes of RAM; where it lies: vmm/layout.h */
+    u16 owner;                   /* VM id, for the frames */
+    struct page **records;       /* one frame of them for PMAP_RECORDS pages; NULL: all are EMPTY */
+    u64 record_frames;           /* how many there may be */
+    u64 count[PAGE_STATE_COUNT]; /* pages in each state but EMPTY */
+    u64 frames;                  /* that this VM alone has: PRIVATE and CACHED pages */
+    u64 faults, joined, copied;  /* faults; of these onto pages in flight; copies on write */
+    struct fill fill[PMAP_FILLS];
+    struct list waiters;
+    const struct backing *remote; /* of REMOTE pages; slow */
+    /* Has every vCPU leave the guest or flush, so that none uses a translation from before the call. Called without
+     * the lock. */
+    void (*shoot_down)(struct pmap *p);
+};
+#define PMAP_RECORDS (PAGE_SIZE / sizeof(struct page))
+
+/* What every VM sees of a page that it has only read. */
+extern hpa_t pmap_zero_frame;
+
+/* Who waits for a page in flight. Zeroed before first use; one page at a time. */
+struct pmap_waiter {
+    struct list link;
+    struct thread *thread;
+    u64 index;
+    bool waiting;    /* cleared before the thread is woken */
+    enum err result; /* then: what the backing said */
+};
+
+/* E_NOMEM. shoot_down and remote may be NULL until the guest runs or has such pages. */
+enum err pmap_create(struct pmap *p, u64 memory, u16 owner) MUST_CHECK;
+/* Gives back every frame; all pages are EMPTY. The VM must not run. */
+void pmap_clear(struct pmap *p);
+/* Waits for fills in flight. */
+void pmap_destroy(struct pmap *p);
+
+/* Does any page have a record, mapping or frame? */
+bool pmap_in_use(const struct pmap *p);
+
+/* Is there RAM at that address? */
+bool pmap_is_ram(const struct pmap *p, gpa_t gpa);
+/* The number of a page of RAM, from 0, without the holes; and where that page is. */
+u64 pmap_index(gpa_t gpa);
+gpa_t pmap_gpa(u64 index);
+u64 pmap_pages(const struct pmap *p);
+/* Pages that still may need a frame of their own without having shown the guest any: EMPTY and REMOTE ones. */
+u64 pmap_promised(const struct pmap *p);
+enum page_state pmap_state(const struct pmap *p, u64 index);
+
+/* Makes a page good for a read or a write of the guest. OK: the guest may go on. E_AGAIN: the page is in flight, and
+ * the waiter's thread is woken when it has come. E_RANGE: no RAM there. E_NOMEM: no frame is left for guests. */
+enum err pmap_fault(struct pmap *p, gpa_t gpa, bool write, struct pmap_waiter *waiter) MUST_CHECK;
+/* Blocks the calling thread until the waiter's page has come, and returns what the backing said. */
+enum err pmap_wait(const struct pmap_waiter *waiter) MUST_CHECK;
+/* Stops waiting; harmless if it does not wait. */
+void pmap_cancel_wait(struct pmap *p, struct pmap_waiter *waiter);
+/* For slow backings: the bytes are in fill->frame, or will not come. */
+void pmap_fill_done(struct fill *fill, enum err result);
+
+/* --- for those who change pages; the lock is held --------------------------------------------------- */
+
+struct pmap_change {
+    gpa_t gpa;
+    enum page_state to;
+    hpa_t frame;
+    u32 prot;   /* PROT_*; 0: not mapped */
+    bool large; /* all 512 pages of the 2 MiB */
+};
+/* E_NOMEM; E_EXIST where a large mapping is in the way: pmap_split first. */
+enum err pmap_prepare(struct pmap *p, const struct pmap_change *c) MUST_CHECK;
+/* The one function that changes the state of a page, or its mapping. Returns the entry that was there. A prohibited
+ * transition is a panic with its reason. Where it took rights away or changed the frame, a shoot-down is due. */
+u64 pmap_commit(struct pmap *p, const struct pmap_change *c);
+/* A frame for a guest's page, not cleared; HPA(0) when only what the host itself needs is left. */
+hpa_t pmap_frame_alloc(struct pmap *p, bool large) MUST_CHECK;
+/* The record of a page, or NULL. */
+struct page *pmap_record(const struct pmap *p, u64 index);
+/* Turns a large mapping into small ones. E_NOMEM; OK if there is none. */
+enum err pmap_split(struct pmap *p, gpa_t gpa) MUST_CHECK;
