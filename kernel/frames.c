@@ -4,9 +4,10 @@
 #include "kernel/string.h"
 
 const char *const frame_kind_name[FRAME_KIND_COUNT] = {
-    [FRAME_UNUSABLE] = "unusable",      [FRAME_FREE] = "free",
-    [FRAME_BOOT] = "boot files",        [FRAME_KERNEL] = "kernel",
-    [FRAME_PAGE_TABLE] = "page tables", [FRAME_GUEST] = "guests",
+    [FRAME_UNUSABLE] = "unusable",       [FRAME_FREE] = "free",
+    [FRAME_BOOT] = "boot files",         [FRAME_KERNEL] = "kernel",
+    [FRAME_PAGE_TABLE] = "page tables",  [FRAME_GUEST] = "guests",
+    [FRAME_SHARED] = "shared by guests",
 };
 
 #define MAX_OWNERS 256
@@ -77,7 +78,7 @@ static u64 block_of(u64 n)
 
 static void count_owner(const struct frame *f, s64 pages)
 {
-    if (f->owner < MAX_OWNERS)
+    if (f->owner < MAX_OWNERS && f->kind != FRAME_SHARED) /* whose owner is a group */
         owned[f->owner] += (u64)pages;
 }
 
@@ -245,6 +246,40 @@ u32 frame_put(hpa_t frame)
     }
     lock_release(&frames_lock);
     return users;
+}
+
+bool frame_get_if(hpa_t frame, enum frame_kind kind, u16 owner)
+{
+    u64 n = frame.v / PAGE_SIZE;
+    bool ok;
+
+    lock_acquire(&frames_lock);
+    ok = n < frame_limit && frames[n].head && frames[n].kind == kind && frames[n].owner == owner &&
+         frames[n].users;
+    if (ok)
+        frames[n].users++;
+    lock_release(&frames_lock);
+    return ok;
+}
+
+bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner)
+{
+    struct frame *f;
+    bool ok;
+
+    lock_acquire(&frames_lock);
+    f = &frames[frame.v / PAGE_SIZE];
+    ok = f->head && !f->order && f->users == 1;
+    if (ok) {
+        kind_count[f->kind]--;
+        kind_count[kind]++;
+        count_owner(f, -1);
+        f->kind = kind;
+        f->owner = owner;
+        count_owner(f, 1);
+    }
+    lock_release(&frames_lock);
+    return ok;
 }
 
 void frame_split(hpa_t frame)

@@ -14,6 +14,7 @@ enum frame_kind {
     FRAME_KERNEL,     /* heap, stacks, the frame array */
     FRAME_PAGE_TABLE, /* the kernel's own, and second-level tables */
     FRAME_GUEST,      /* a guest's memory */
+    FRAME_SHARED,     /* equal pages of guests; the owner is their trust group */
     FRAME_KIND_COUNT
 };
 extern const char *const frame_kind_name[FRAME_KIND_COUNT];
@@ -48,6 +49,11 @@ void frame_get(hpa_t frame);
 u32 frame_put(hpa_t frame);
 u32 frame_users(hpa_t frame);
 const struct frame *frame_info(hpa_t frame);
+/* Adds a user if the frame is of that kind and owner, and in use; false if not. What was remembered of a frame may be
+ * out of date: this asks and takes in one. */
+bool frame_get_if(hpa_t frame, enum frame_kind kind, u16 owner);
+/* Of a single frame with one user: it is now of that kind and owner. False where it has more users. */
+bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner);
 /* Makes an allocated block 2^order blocks of one frame, each with the users that the block had. */
 void frame_split(hpa_t frame);
 /* Gives a range that the loader filled to the allocator. */

@@ -116,6 +116,21 @@ u64 ptab_lookup(const struct ptab *t, u64 address, unsigned *level)
     return t->format->present(value) ? value : 0;
 }
 
+void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
+                    void (*fn)(void *ctx, u64 address, unsigned level, u64 *entry), void *ctx)
+{
+    while (from < end) {
+        unsigned level = 1;
+        u64 *e = walk(t, from, &level);
+
+        if (e && t->format->present(*e))
+            fn(ctx, from, level, e);
+        else if (!e)
+            level = 2; /* at least */
+        from = ALIGN_DOWN(from, PAGE_SIZE << 9 * (level - 1)) + (PAGE_SIZE << 9 * (level - 1));
+    }
+}
+
 bool ptab_has_table(const struct ptab *t, u64 address, unsigned level)
 {
     unsigned at = level;

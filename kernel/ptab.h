@@ -27,6 +27,7 @@ struct ptab_format {
     bool (*is_leaf)(u64 entry, unsigned level); /* of a present entry at level 1 to 3 */
     hpa_t (*address)(u64 entry);                /* of a present entry: frame or table */
     u32 (*prot)(u64 entry);                     /* PROT_* of a leaf */
+    u64 dirty; /* the bit of a leaf that the CPU sets when it writes */
 };
 
 struct ptab {
@@ -52,6 +53,9 @@ enum err ptab_map(struct ptab *t, u64 address, unsigned level, hpa_t to, u32 pro
 u64 ptab_clear(struct ptab *t, u64 address, unsigned *level);
 /* The leaf that covers the address, with its level; 0 if there is none. */
 u64 ptab_lookup(const struct ptab *t, u64 address, unsigned *level);
+/* Calls fn for every present leaf in [from, end), in order; it may clear bits of the entry, atomically. */
+void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
+                    void (*fn)(void *ctx, u64 address, unsigned level, u64 *entry), void *ctx);
 /* Is there a table, rather than a leaf or nothing, where a leaf of `level` for the address would be? */
 bool ptab_has_table(const struct ptab *t, u64 address, unsigned level);
 /* Replaces a 2 MiB leaf by 512 leaves of 4 KiB with the same rights. E_NOMEM; E_NOENT. */

@@ -6,6 +6,7 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/string.h"
+#include "vmm/share/share.h"
 
 /* How long a vCPU may take to leave its guest. */
 #define PARK_LIMIT SEC(10)
@@ -318,6 +319,8 @@ static enum err build(struct vm *vm, struct why *why)
         return e;
     e = pmap_create(&vm->pmap, vm->config.memory, vm->id);
     vm->pmap.shoot_down = shoot_down;
+    if (!e)
+        e = share_attach(&vm->pmap, SHARE_DEFAULT_GROUP);
     for (u32 i = 0; i < vm->config.vcpus && !e; i++)
         e = vcpu_create(vm, i);
     return e ? why_set(why, e, "no memory for %s's page tables and vCPUs", vm->config.name) : OK;
@@ -343,6 +346,7 @@ static void vm_free(struct vm *vm)
     end_threads(vm);
     for (u32 i = 0; i < vm->config.vcpus; i++)
         vcpu_destroy(&vm->vcpu[i]);
+    share_detach(&vm->pmap);
     pmap_destroy(&vm->pmap);
     heap_free(vm);
 }
@@ -495,5 +499,6 @@ static void vm_init(const struct boot_info *boot)
 {
     (void)boot;
     panic_describe_vm = describe;
+    share_freed = vm_feed;
 }
 INIT_STEP(3, vm_init);

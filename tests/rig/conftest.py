@@ -50,6 +50,13 @@ def host(kind):
 
 
 @pytest.fixture
+def patience(kind, request):
+    """For what takes minutes under Bochs and is not about the CPU."""
+    if kind == "intel" and not request.config.getoption("--soak"):
+        pytest.skip("takes minutes under Bochs: it runs there in make soak")
+
+
+@pytest.fixture
 def make_vm(host):
     """Makes VMs that end with the test."""
     made = []

@@ -16,13 +16,6 @@ GUEST_PROMPT = "guest# "
 OF_THE_CPU = re.compile("RETBleed|Spectre|MDS|TAA|MMIO Stale|L1TF|GDS|SRBDS|RFDS|ITS|VMSCAPE|TSA")
 
 
-@pytest.fixture
-def patience(kind, request):
-    """For what takes minutes under Bochs and is about the device models, which do not know the CPU."""
-    if kind == "intel" and not request.config.getoption("--soak"):
-        pytest.skip("takes minutes under Bochs: it runs there in make soak")
-
-
 def wait_ready(guest, kind):
     m = guest.expect(READY, LINUX_LIMIT[kind])
     cpus = int(m.group(1))

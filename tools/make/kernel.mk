@@ -32,6 +32,13 @@ $(B)/gen/%.aml.h: %.asl
 	(echo '/* From $<. */'; echo 'static const unsigned char $(*F)_aml[] = {'; \
 	 od -An -v -tx1 $(B)/gen/$*.aml | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};') >$@
 
+# xxHash is one header of Debian's; it finds there what it asks of a C library.
+$(B)/gen/xxhash/xxhash.h: /usr/include/xxhash.h
+	@mkdir -p $(@D)
+	@ln -sf $< $@
+$(B)/kernel/vmm/share/hash.o: $(B)/gen/xxhash/xxhash.h
+$(B)/kernel/vmm/share/hash.o: KERNEL_CFLAGS += -isystem vmm/share/freestanding -isystem $(B)/gen/xxhash
+
 $(B)/kernel/vmm/load/acpi.o $(B)/host/vmm/load/acpi.o $(B)/fuzz/vmm/load/acpi.o: \
     $(B)/gen/vmm/load/dsdt.aml.h
 

@@ -137,10 +137,13 @@ static enum err resolve_empty(struct fault *f)
     return e;
 }
 
-/* Another vCPU was faster. */
+/* Another vCPU was faster; or the page is protected while somebody compares it, who then sees that it was written. */
 static enum err resolve_private(struct fault *f)
 {
-    (void)f;
+    struct pmap_change c = private_page(f->gpa, frame_of(f));
+
+    if (f->write && !(f->pmap->slat.table.format->prot(f->entry) & PROT_WRITE))
+        pmap_commit(f->pmap, &c);
     return OK;
 }
 
@@ -151,7 +154,7 @@ static enum err resolve_shared(struct fault *f)
 
     if (!f->write)
         return OK;
-    if (frame_users(c.frame) == 1) { /* the last one has it to itself */
+    if (frame_claim(c.frame, FRAME_GUEST, f->pmap->owner)) { /* the last one has it to itself */
         pmap_commit(f->pmap, &c);
         return OK;
     }
@@ -199,8 +202,7 @@ static enum err resolve_locked(struct fault *f)
  * not be seen through it. */
 static void drop_replaced(struct fault *f, enum page_state before)
 {
-    __atomic_add_fetch(&f->pmap->slat.generation, 1, __ATOMIC_SEQ_CST);
-    f->pmap->shoot_down(f->pmap);
+    pmap_shoot_down(f->pmap);
     if (before != PAGE_EMPTY)
         frame_put(f->replaced);
 }

@@ -25,6 +25,8 @@ static enum err hold(struct pmap *p, gpa_t gpa, bool write, void **at)
     for (;;) {
         lock_acquire(&p->lock);
         *at = host_address(p, gpa, write);
+        if (*at && write)
+            dirty_mark(p, pmap_index(gpa), 1);
         if (*at)
             return OK;
         lock_release(&p->lock);

@@ -28,6 +28,7 @@ extern const char *const page_state_name[PAGE_STATE_COUNT];
 struct page {
     u8 state : 3; /* enum page_state */
     u8 busy : 1;  /* a fill is in flight: faults join it */
+    u8 known : 1; /* the sharing scanner has hashed it since it was written */
 };
 ASSERT_SIZE(struct page, 1);
 

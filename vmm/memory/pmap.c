@@ -31,7 +31,7 @@ enum err pmap_create(struct pmap *p, u64 memory, u16 owner)
     *p = (struct pmap){.memory = memory, .owner = owner, .slat.generation = 1};
     list_init(&p->waiters);
     p->record_frames = (pmap_pages(p) + PMAP_RECORDS - 1) / PMAP_RECORDS;
-    p->records = heap_alloc(p->record_frames * sizeof(p->records[0]));
+    p->records = heap_alloc(p->record_frames * sizeof(void *));
     if (!p->records || make_zero_frame())
         return E_NOMEM;
     return ptab_create(&p->slat.table, hvm->slat_format);
@@ -132,18 +132,30 @@ static void set_state(struct pmap *p, u64 index, enum page_state to)
     p->count[to] += to != PAGE_EMPTY;
     p->frames += (u64)owns_frame(to) - owns_frame(from);
     page->state = to;
+    page->known &= from == to;
 }
 
 u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
 {
-    u64 index = pmap_index(c->gpa);
+    const struct ptab_format *format = p->slat.table.format;
+    u64 index = pmap_index(c->gpa), pages = c->large ? LARGE_PAGES : 1, old;
     unsigned level = 1;
 
-    for (u64 i = 0; i < (c->large ? LARGE_PAGES : 1); i++)
+    for (u64 i = 0; i < pages; i++)
         set_state(p, index + i, c->to);
-    if (!c->prot)
-        return ptab_clear(&p->slat.table, c->gpa.v, &level);
-    return ptab_commit(&p->slat.table, c->gpa.v, c->large ? 2 : 1, c->frame, c->prot, MEMORY_WB);
+    if (c->prot)
+        old = ptab_commit(&p->slat.table, c->gpa.v, c->large ? 2 : 1, c->frame, c->prot, MEMORY_WB);
+    else
+        old = ptab_clear(&p->slat.table, c->gpa.v, &level);
+    if (c->prot & PROT_WRITE || (format->present(old) && old & format->dirty))
+        dirty_mark(p, index, pages);
+    return old;
+}
+
+void pmap_shoot_down(struct pmap *p)
+{
+    __atomic_add_fetch(&p->slat.generation, 1, __ATOMIC_SEQ_CST);
+    p->shoot_down(p);
 }
 
 enum err pmap_split(struct pmap *p, gpa_t gpa)

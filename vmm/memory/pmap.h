@@ -9,6 +9,7 @@
 #include "kernel/hvm.h"
 #include "kernel/lock.h"
 #include "vmm/memory/backing.h"
+#include "vmm/memory/dirty.h"
 #include "vmm/memory/page.h"
 
 #define PMAP_FILLS 32 /* slow fills in flight, of one VM */
@@ -27,6 +28,7 @@ struct pmap {
     u64 faults, joined, copied;  /* faults; of these onto pages in flight; copies on write */
     struct fill fill[PMAP_FILLS];
     struct list waiters;
+    u64 *dirty[DIRTY_CONSUMERS];  /* a bit a page; NULL: nobody wants to know */
     const struct backing *remote; /* of REMOTE pages; slow */
     /* Has every vCPU leave the guest or flush, so that none uses a translation from before the call. Called without
      * the lock. */
@@ -94,5 +96,7 @@ u64 pmap_commit(struct pmap *p, const struct pmap_change *c);
 hpa_t pmap_frame_alloc(struct pmap *p, bool large) MUST_CHECK;
 /* The record of a page, or NULL. */
 struct page *pmap_record(const struct pmap *p, u64 index);
+/* After a change: no vCPU uses a translation from before it. Without the lock; waits for other CPUs. */
+void pmap_shoot_down(struct pmap *p);
 /* Turns a large mapping into small ones. E_NOMEM; OK if there is none. */
 enum err pmap_split(struct pmap *p, gpa_t gpa) MUST_CHECK;

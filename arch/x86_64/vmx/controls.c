@@ -86,6 +86,7 @@ static const struct {
     {14, "write-back EPT tables"},
     {16, "2 MiB EPT pages"},
     {20, "INVEPT"},
+    {21, "accessed and dirty bits in EPT"},
     {25, "INVEPT of a single context"},
     {32, "INVVPID"},
     {41, "INVVPID of a single context"},

@@ -13,14 +13,16 @@
 #define EPT_WB    (6ull << 3)
 #define EPT_UC    (0ull << 3)
 #define EPT_LARGE BIT(7)
+#define EPT_DIRTY BIT(9)
 #define EPT_FRAME 0x000ffffffffff000ull
 
 #define EPTP_WB     6ull
 #define EPTP_LEVELS (3ull << 3) /* four, less one */
+#define EPTP_DIRTY  BIT(6)      /* the CPU keeps accessed and dirty bits */
 
 u64 ept_pointer(hpa_t root)
 {
-    return root.v | EPTP_WB | EPTP_LEVELS;
+    return root.v | EPTP_WB | EPTP_LEVELS | EPTP_DIRTY;
 }
 
 static u64 ept_leaf(hpa_t to, u32 prot, enum memory_type type, unsigned level)
@@ -64,4 +66,5 @@ const struct ptab_format ept_format = {
     .is_leaf = ept_is_leaf,
     .address = ept_address,
     .prot = ept_prot,
+    .dirty = EPT_DIRTY,
 };

@@ -1,0 +1,72 @@
+"""Equal pages share a frame, and nobody notices."""
+import re
+
+from host import LINUX_LIMIT
+from test_linux import wait_ready
+
+
+def shared(host):
+    """What `share` says: pages, frames, MiB saved."""
+    text = host.run("share")
+    pages, frames = map(int, re.search(r"shared +(\d+) pages show (\d+) frames", text).groups())
+    return pages, frames, int(re.search(r"saved +(\d+) MiB", text).group(1))
+
+
+def vm_row(host, vm):
+    """A VM's row of `share`: private, shared, merged, zeroed, copied, passes."""
+    return [int(w) for w in re.search(rf"^{vm} +(.*)$", host.run("share"), re.M).group(1).split()]
+
+
+def test_equal_pages_are_found_and_given_back_when_a_vm_ends(host, kind, make_vm):
+    for name in ("p1", "p2"):
+        make_vm(name, "still.elf", memory="16M")
+        with host.console(name) as console:
+            console.expect("filled")
+    for _ in range(3):
+        host.run("share now", timeout=120)
+    pages, frames, _ = shared(host)
+    assert pages >= 2048 and frames <= pages / 2 + 8, (pages, frames)
+    assert "=" * 16 in host.run("vm map p1")
+    host.destroy("p1")
+    with host.console("p2") as console:
+        console.type("x")
+        console.expect(r"DONE passed=1 failed=0", LINUX_LIMIT[kind])
+
+
+def test_guests_that_write_while_their_pages_are_merged_keep_every_byte(host, kind, make_vm):
+    host.run("share rate 1000000")
+    for name in ("r1", "r2"):
+        make_vm(name, "race.elf", memory="8M", cpus=2, cmdline=f"rounds={600 if kind == 'amd' else 40}")
+    for name in ("r1", "r2"):
+        with host.console(name) as console:
+            console.expect(r"DONE passed=3 failed=0", LINUX_LIMIT[kind])
+    merged, copied = (sum(vm_row(host, n)[i] for n in ("r1", "r2")) for i in (2, 4))
+    host.run("share rate 10000")
+    assert merged > 100 and copied > 50, (merged, copied)
+
+
+def test_two_linux_guests_share_what_they_have_in_common(patience, host, kind, make_vm):
+    for name in ("l1", "l2"):
+        make_vm(name, "vmlinuz", initrd="initrd.gz", memory="128M", cmdline="console=ttyS0")
+    for name in ("l1", "l2"):
+        with host.console(name) as guest:
+            wait_ready(guest, kind)
+    with host.console("l1") as guest:
+        sums = guest.run("md5sum /bin/busybox")
+    for _ in range(6):
+        host.run("share now", timeout=120)
+    assert shared(host)[2] > 40
+    for name in ("l1", "l2"):
+        with host.console(name) as guest:
+            assert guest.run("md5sum /bin/busybox") == sums
+            assert guest.run("dmesg | grep -c 'BUG\\|Oops\\|segfault'") == "0"
+
+
+def test_share_says_what_it_wants(host):
+    for command, words in {"share fast": "expected on, off, now or rate N", "share rate": "expected a rate",
+                           "share rate 0": "expected a rate", "share on 5": "only `rate`"}.items():
+        assert words in " ".join(host.run(command).split())
+    host.run("share off")
+    assert re.search("^sharing +off", host.run("share"), re.M)
+    host.run("share on")
+    assert re.search("^sharing +on", host.run("share"), re.M)

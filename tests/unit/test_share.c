@@ -1,0 +1,374 @@
+/* Page sharing, with guests whose vCPUs remember translations until they are shot down. */
+#include <string.h>
+#include "unit.h"
+#include "fake/fake.h"
+#include "fake/guest.h"
+#include "kernel/arch.h"
+#include "kernel/frames.h"
+#include "kernel/thread.h"
+#include "vmm/memory/guest_mem.h"
+#include "vmm/share/hash.h"
+#include "vmm/share/index.h"
+#include "vmm/share/share.h"
+
+extern const struct ptab_format npt_format;
+static const struct hvm_ops ops = {.slat_format = &npt_format};
+const struct hvm_ops *hvm = &ops;
+
+#define MEMORY MIB(8)
+#define BASE   MIB(2)
+
+static struct fake_guest a, b;
+static struct why why;
+
+static void make(struct fake_guest *g, u16 owner, u16 group)
+{
+    fake_guest_make(g, MEMORY, owner);
+    assert_int_equal(share_attach(&g->pmap, group), OK);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    fake_memory(MIB(32));
+    thread_init();
+    pmap_zero_frame = HPA(0);
+    assert_int_equal(share_start(MIB(32) / PAGE_SIZE), OK);
+    make(&a, 1, 1);
+    make(&b, 2, 1);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    a.late = b.late = a.after = b.after = NULL;
+    share_detach(&a.pmap);
+    share_detach(&b.pmap);
+    return 0;
+}
+
+static u64 page_at(unsigned n)
+{
+    return BASE + n * PAGE_SIZE;
+}
+
+/* Every word of the page says `content`, mixed with its place. */
+static void fill(struct fake_guest *g, unsigned page, u64 content)
+{
+    for (u64 i = 0; i < 512; i++)
+        fake_guest_write(g, page_at(page) + i * 8,
+                         content ? content * 0x9e3779b97f4a7c15ull + i : 0);
+}
+
+static bool has(struct fake_guest *g, unsigned page, u64 content)
+{
+    for (u64 i = 0; i < 512; i++)
+        if (fake_guest_read(g, page_at(page) + i * 8) !=
+            (content ? content * 0x9e3779b97f4a7c15ull + i : 0))
+            return false;
+    return true;
+}
+
+/* Passes over all VMs: a page that has just been written is left alone in the first. */
+static void passes(unsigned n)
+{
+    while (n--)
+        assert_int_equal(share_now(&why), OK);
+}
+
+static enum page_state state_of(struct fake_guest *g, unsigned page)
+{
+    return pmap_state(&g->pmap, pmap_index(GPA(page_at(page))));
+}
+
+static u64 frame_of(struct fake_guest *g, unsigned page)
+{
+    unsigned level;
+
+    return npt_format.address(ptab_lookup(&g->pmap.slat.table, page_at(page), &level)).v;
+}
+
+static u64 shared_frames(void)
+{
+    struct frame_stats s;
+
+    frames_stats(&s);
+    return s.count[FRAME_SHARED];
+}
+
+/* --- what is shared ---------------------------------------------------------------------------- */
+
+static void equal_pages_of_two_vms_show_one_frame(void **state)
+{
+    (void)state;
+    fill(&a, 0, 5);
+    fill(&b, 3, 5);
+    fill(&b, 4, 6);
+    passes(2);
+    assert_int_equal(state_of(&a, 0), PAGE_SHARED);
+    assert_int_equal(state_of(&b, 3), PAGE_SHARED);
+    assert_int_equal(state_of(&b, 4), PAGE_PRIVATE);
+    assert_int_equal(frame_of(&a, 0), frame_of(&b, 3));
+    assert_int_equal(shared_frames(), 1);
+    assert_true(has(&a, 0, 5) && has(&b, 3, 5) && has(&b, 4, 6));
+}
+
+static void many_equal_pages_of_one_vm_show_one_frame(void **state)
+{
+    u64 before;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++)
+        fill(&a, i, 7);
+    before = frames_free();
+    passes(2);
+    assert_int_equal(shared_frames(), 1);
+    assert_int_equal(frame_users(HPA(frame_of(&a, 0))), 100);
+    assert_int_equal(frames_free() - before, 99);
+}
+
+static void a_write_breaks_sharing_for_the_writer_alone(void **state)
+{
+    (void)state;
+    fill(&a, 0, 5);
+    fill(&b, 0, 5);
+    passes(2);
+    fill(&a, 0, 9);
+    assert_true(has(&a, 0, 9));
+    assert_true(has(&b, 0, 5));
+    assert_int_equal(state_of(&a, 0), PAGE_PRIVATE);
+    assert_int_equal(shared_frames(), 1);
+    fill(&b, 0, 8); /* the last user has the frame to itself */
+    assert_int_equal(shared_frames(), 0);
+    assert_true(has(&b, 0, 8));
+}
+
+static void zero_pages_give_their_frames_back(void **state)
+{
+    (void)state;
+    fill(&a, 0, 5);
+    fill(&a, 0, 0);
+    passes(2);
+    assert_int_equal(state_of(&a, 0), PAGE_EMPTY);
+    assert_int_equal(a.pmap.frames, 0);
+    assert_true(has(&a, 0, 0));
+    fill(&a, 0, 4);
+    assert_true(has(&a, 0, 4));
+}
+
+static void a_page_that_was_written_lately_is_left_alone(void **state)
+{
+    (void)state;
+    fill(&a, 0, 5);
+    fill(&b, 0, 5);
+    for (unsigned i = 0; i < 5; i++) {
+        passes(1);
+        fake_guest_write(&a, page_at(0), fake_guest_read(&a, page_at(0)));
+    }
+    assert_int_equal(state_of(&a, 0), PAGE_PRIVATE);
+    passes(2);
+    assert_int_equal(state_of(&a, 0), PAGE_SHARED);
+}
+
+static void trust_groups_share_nothing(void **state)
+{
+    (void)state;
+    share_detach(&b.pmap);
+    assert_int_equal(share_attach(&b.pmap, 2), OK);
+    fill(&a, 0, 5);
+    fill(&b, 0, 5);
+    passes(3);
+    assert_int_equal(state_of(&a, 0), PAGE_PRIVATE);
+    assert_int_equal(state_of(&b, 0), PAGE_PRIVATE);
+}
+
+static void a_vm_that_ends_gives_back_its_users_and_the_other_keeps_its_bytes(void **state)
+{
+    (void)state;
+    fill(&a, 0, 5);
+    fill(&b, 0, 5);
+    passes(2);
+    share_detach(&a.pmap);
+    pmap_destroy(&a.pmap);
+    assert_true(has(&b, 0, 5));
+    assert_int_equal(frame_users(HPA(frame_of(&b, 0))), 1);
+    make(&a, 1, 1);
+    passes(1);
+    assert_true(has(&b, 0, 5));
+}
+
+/* --- writes at the worst moment ------------------------------------------------------------------ */
+
+static void write_late(struct fake_guest *g)
+{
+    g->late = NULL;
+    fake_guest_write(g, page_at(0) + 8, 0xdead);
+}
+
+static void a_write_between_protection_and_comparison_undoes_the_merge(void **state)
+{
+    struct share_stats before, after;
+
+    (void)state;
+    fill(&a, 0, 5);
+    fill(&b, 0, 5);
+    passes(1);
+    fake_guest_write(&a, page_at(0) + 8,
+                     5 * 0x9e3779b97f4a7c15ull + 1); /* remembered as writable */
+    passes(1);
+    share_get_stats(&before);
+    a.late = write_late;
+    passes(1);
+    share_get_stats(&after);
+    assert_null(a.late);
+    assert_int_equal(fake_guest_read(&a, page_at(0) + 8), 0xdead);
+    assert_true(has(&b, 0, 5));
+}
+
+/* What each page should say, by an oracle that knows nothing of sharing. */
+#define PAGES 48
+static u64 oracle[2][PAGES];
+static u64 dice;
+static struct fake_guest *const guests[2] = {&a, &b};
+
+static void write_somewhere(unsigned g)
+{
+    unsigned page = (unsigned)(unit_random(&dice) % PAGES);
+
+    oracle[g][page] = unit_random(&dice) % 4;
+    fill(guests[g], page, oracle[g][page]);
+}
+
+static void check(unsigned g, unsigned page)
+{
+    if (!has(guests[g], page, oracle[g][page]))
+        fail_msg("guest %u, page %u is not %llu", g, page, (unsigned long long)oracle[g][page]);
+}
+
+static void check_all(void)
+{
+    for (unsigned g = 0; g < 2; g++)
+        for (unsigned page = 0; page < PAGES; page++)
+            check(g, page);
+}
+
+/* Through what the vCPU remembers. A shoot-down from within does not come here again. */
+static void go_on(struct fake_guest *g)
+{
+    void (*late)(struct fake_guest *) = g->late, (*after)(struct fake_guest *) = g->after;
+
+    g->late = g->after = NULL;
+    for (unsigned i = 0; i < 8; i++)
+        if (unit_random(&dice) % 4)
+            check(g == &b, (unsigned)(unit_random(&dice) % PAGES));
+        else
+            write_somewhere(g == &b);
+    g->late = late;
+    g->after = after;
+}
+
+static void read_on(struct fake_guest *g)
+{
+    for (unsigned i = 0; i < PAGES; i++)
+        check(g == &b, i);
+}
+
+static void run_guests(unsigned rounds)
+{
+    dice = 0x1234567;
+    for (unsigned g = 0; g < 2; g++)
+        for (unsigned page = 0; page < PAGES; page++)
+            fill(guests[g], page, oracle[g][page] = page % 4);
+    for (unsigned round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < 4; i++)
+            write_somewhere(i % 2);
+        a.late = b.late = go_on;
+        a.after = b.after = read_on;
+        passes(1);
+        a.late = b.late = a.after = b.after = NULL;
+        check_all();
+    }
+    passes(2);
+    assert_true(shared_frames() > 0);
+    check_all();
+}
+
+static void guests_that_run_while_they_are_shot_down_keep_every_byte(void **state)
+{
+    (void)state;
+    run_guests(100);
+}
+
+static void hashes_that_collide_merge_nothing_wrong(void **state)
+{
+    (void)state;
+    page_hash_mask = 1;
+    run_guests(100);
+    page_hash_mask = U64_MAX;
+}
+
+/* --- the index --------------------------------------------------------------------------------- */
+
+static void the_index_finds_what_was_put_in_last(void **state)
+{
+    struct index_hit page = {.kind = INDEX_PAGE, .vm = 255, .page = BIT(30) - 1}, hit;
+    struct index_hit frame = {.kind = INDEX_FRAME, .frame = BIT(38) - 1};
+    struct index x;
+    unsigned way = 0;
+
+    (void)state;
+    assert_int_equal(index_create(&x, 1024), OK);
+    assert_false(index_find(&x, 77, &way, &hit));
+    index_put(&x, 77, INDEX_WAYS, &page);
+    way = 0;
+    assert_true(index_find(&x, 77, &way, &hit));
+    assert_int_equal(hit.vm, 255);
+    assert_int_equal(hit.page, BIT(30) - 1);
+    index_put(&x, 77, way, &frame);
+    way = 0;
+    assert_true(index_find(&x, 77, &way, &hit));
+    assert_int_equal(hit.kind, INDEX_FRAME);
+    assert_int_equal(hit.frame, BIT(38) - 1);
+    index_destroy(&x);
+}
+
+static void pages_do_not_displace_shared_frames(void **state)
+{
+    struct index_hit hit;
+    struct index x;
+    unsigned way = 0;
+
+    (void)state;
+    assert_int_equal(index_create(&x, 8), OK); /* one bucket */
+    for (u64 i = 1; i <= INDEX_WAYS; i++)
+        index_put(&x, i << 40, INDEX_WAYS,
+                  &(struct index_hit){.kind = i == 3 ? INDEX_FRAME : INDEX_PAGE, .frame = 9});
+    for (u64 i = 100; i < 200; i++)
+        index_put(&x, i << 40, INDEX_WAYS, &(struct index_hit){.kind = INDEX_PAGE, .page = i});
+    assert_true(index_find(&x, 3ull << 40, &way, &hit));
+    assert_int_equal(hit.frame, 9);
+    index_destroy(&x);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(equal_pages_of_two_vms_show_one_frame),
+        TEST(many_equal_pages_of_one_vm_show_one_frame),
+        TEST(a_write_breaks_sharing_for_the_writer_alone),
+        TEST(zero_pages_give_their_frames_back),
+        TEST(a_page_that_was_written_lately_is_left_alone),
+        TEST(trust_groups_share_nothing),
+        TEST(a_vm_that_ends_gives_back_its_users_and_the_other_keeps_its_bytes),
+        TEST(a_write_between_protection_and_comparison_undoes_the_merge),
+        TEST(guests_that_run_while_they_are_shot_down_keep_every_byte),
+        TEST(hashes_that_collide_merge_nothing_wrong),
+        TEST(the_index_finds_what_was_put_in_last),
+        TEST(pages_do_not_displace_shared_frames),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+#include "vmm/memory/dirty.h"
+#include "kernel/heap.h"
+#include "kernel/string.h"
+#include "vmm/layout.h"
+#include "vmm/memory/pmap.h"
+
+#define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
+
+static size_t bitmap_size(const struct pmap *p)
+{
+    return ALIGN_UP(pmap_pages(p), 64) / 8;
+}
+
+enum err dirty_attach(struct pmap *p, enum dirty_consumer who)
+{
+    u64 *bitmap = heap_alloc(bitmap_size(p));
+
+    if (!bitmap)
+        return E_NOMEM;
+    memset(bitmap, 0xff, bitmap_size(p));
+    lock_acquire(&p->lock);
+    p->dirty[who] = bitmap;
+    lock_release(&p->lock);
+    return OK;
+}
+
+void dirty_detach(struct pmap *p, enum dirty_consumer who)
+{
+    u64 *bitmap;
+
+    lock_acquire(&p->lock);
+    bitmap = p->dirty[who];
+    p->dirty[who] = NULL;
+    lock_release(&p->lock);
+    heap_free(bitmap);
+}
+
+void dirty_mark(struct pmap *p, u64 index, u64 pages)
+{
+    for (unsigned who = 0; who < DIRTY_CONSUMERS; who++)
+        for (u64 i = index; p->dirty[who] && i < index + pages; i++)
+            p->dirty[who][i / 64] |= BIT(i % 64);
+}
+
+bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index)
+{
+    u64 *word = &p->dirty[who][index / 64], bit = BIT(index % 64);
+    bool was = *word & bit;
+
+    *word &= ~bit;
+    return was;
+}
+
+static void take_bit(void *ctx, u64 address, unsigned level, u64 *entry)
+{
+    struct pmap *p = ctx;
+    u64 bit = p->slat.table.format->dirty;
+
+    if (!(__atomic_load_n(entry, __ATOMIC_RELAXED) & bit))
+        return;
+    __atomic_and_fetch(entry, ~bit, __ATOMIC_SEQ_CST);
+    dirty_mark(p, pmap_index(GPA(address)), level == 2 ? LARGE_PAGES : 1);
+}
+
+void dirty_harvest(struct pmap *p)
+{
+    lock_acquire(&p->lock);
+    ptab_each_leaf(&p->slat.table, 0, guest_low_top(p->memory), take_bit, p);
+    ptab_each_leaf(&p->slat.table, GUEST_HIGH_BASE, guest_high_top(p->memory), take_bit, p);
+    lock_release(&p->lock);
+    pmap_shoot_down(p);
+}

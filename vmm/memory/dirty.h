@@ -1,0 +1,21 @@
+/* Which pages were written: one harvester for all who want to know. It takes the dirty bits that the CPU keeps in the
+ * second-level page table and ORs them into a bitmap for each consumer, who clears what it has seen. What Ferry itself
+ * writes, and pages that become writable, are marked as they happen. */
+#pragma once
+#include "kernel/err.h"
+
+struct pmap;
+
+enum dirty_consumer { DIRTY_SHARE, DIRTY_CONSUMERS };
+
+/* From now on the consumer is told; at first all pages count as written. E_NOMEM. */
+enum err dirty_attach(struct pmap *p, enum dirty_consumer who) MUST_CHECK;
+void dirty_detach(struct pmap *p, enum dirty_consumer who);
+/* Collects what the CPUs have noted since the last time. Any thread, without a lock; shoots down, so that a page that
+ * is not marked afterwards was not written before. */
+void dirty_harvest(struct pmap *p);
+
+/* With the Pmap's lock held. */
+void dirty_mark(struct pmap *p, u64 index, u64 pages);
+/* Was the page marked for that consumer? Forgets it. */
+bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index);

@@ -1,0 +1,3 @@
+#pragma once
+#define UINT_MAX   __INT_MAX__ * 2U + 1U
+#define ULLONG_MAX __LONG_LONG_MAX__ * 2ULL + 1ULL

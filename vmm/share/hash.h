@@ -1,0 +1,12 @@
+/* The hash of a page's content, keyed by the trust group. It is a hint: equal pages have equal hashes, and what has equal
+ * hashes is compared before anything is done. XXH64, which is the fastest of xxHash's without vector registers. */
+#pragma once
+#include "kernel/types.h"
+
+/* All ones; tests take bits away, so that hashes collide. */
+extern u64 page_hash_mask;
+
+u64 page_hash(const void *page, u64 key);
+bool page_is_zero(const void *page);
+/* 4 KiB, word by word. */
+bool page_equal(const void *a, const void *b);

@@ -1,0 +1,25 @@
+/* Makes pages share a frame, some at a time, because each time all CPUs that run the VMs must let go of what they
+ * remember: protect, shoot down, compare, map, shoot down, free. For the scanner's thread, without locks. */
+#pragma once
+#include "vmm/memory/pmap.h"
+
+enum merge_kind {
+    MERGE_ZERO,  /* the page is all zeros: it becomes EMPTY */
+    MERGE_FRAME, /* with a frame that is shared already */
+    MERGE_PAGE   /* with another page, whose frame both then show */
+};
+
+struct merge {
+    enum merge_kind kind;
+    struct pmap *pmap;
+    u64 page;
+    struct pmap *other; /* of MERGE_PAGE */
+    u64 other_page;
+    hpa_t frame; /* of MERGE_FRAME, which must be good for frame_get_if; of MERGE_PAGE afterwards */
+    u16 group;
+    bool done;  /* afterwards: it did happen */
+    bool stale; /* afterwards: what it was to be merged with is not what it was taken for */
+    hpa_t old;  /* internal: the page's own frame, to be freed */
+};
+
+void merge_run(struct merge *merges, unsigned count);

@@ -1,0 +1,105 @@
+/* The command `share`. */
+#include "kernel/console.h"
+#include "kernel/frames.h"
+#include "kernel/string.h"
+#include "vmm/share/share.h"
+#include "vmm/shell/shell_vm.h"
+
+static unsigned long long pages_in(enum page_state state)
+{
+    unsigned long long n = 0;
+    struct vm *vm;
+
+    for (unsigned i = 0; (vm = vm_at(i)); i++)
+        n += vm->pmap.count[state];
+    return n;
+}
+
+static void print_host(void)
+{
+    unsigned long long shared = pages_in(PAGE_SHARED), busy;
+    struct frame_stats f;
+    struct share_stats s;
+
+    share_get_stats(&s);
+    frames_stats(&f);
+    busy = s.busy_ns * 1000 / MAX(time_now(), 1);
+    shell_row("sharing", "%s", s.on ? "on" : "off");
+    shell_row("rate", "%llu pages/s at most, %llu now", (unsigned long long)s.rate,
+              (unsigned long long)s.rate_now);
+    shell_row("shared", "%llu pages show %llu frames", shared,
+              (unsigned long long)f.count[FRAME_SHARED]);
+    shell_row("saved", "%llu MiB", (shared - MIN(f.count[FRAME_SHARED], shared)) >> 8);
+    shell_row(
+        "looked at", "%llu pages in %llu rounds: %llu written lately, %llu known, %llu hashed",
+        (unsigned long long)s.looked, (unsigned long long)s.rounds, (unsigned long long)s.young,
+        (unsigned long long)s.unchanged, (unsigned long long)s.hashed);
+    shell_row("merged", "%llu pages; %llu zero pages given back; %llu undone",
+              (unsigned long long)s.merges, (unsigned long long)s.zeros,
+              (unsigned long long)s.undone);
+    shell_row("split", "%llu large mappings", (unsigned long long)s.splits);
+    shell_row("CPU", "%llu.%llu %% since boot", busy / 10, busy % 10);
+}
+
+static void print_vms(void)
+{
+    struct share_vm_stats s;
+    struct vm *vm;
+
+    if (vm_at(0))
+        console_printf("\n%-16s %9s %9s %9s %9s %9s %9s\n", "VM", "private", "shared", "merged",
+                       "zeroed", "copied", "passes");
+    for (unsigned i = 0; (vm = vm_at(i)); i++) {
+        share_get_vm_stats(&vm->pmap, &s);
+        console_printf("%-16.16s %9llu %9llu %9llu %9llu %9llu %9llu\n", vm->config.name,
+                       (unsigned long long)vm->pmap.count[PAGE_PRIVATE],
+                       (unsigned long long)vm->pmap.count[PAGE_SHARED],
+                       (unsigned long long)s.merges, (unsigned long long)s.zeros,
+                       (unsigned long long)vm->pmap.copied, (unsigned long long)s.passes);
+    }
+}
+
+static enum err set_rate(const char *word, struct why *why)
+{
+    u64 rate;
+
+    if (!word || !str_to_u64(word, &rate) || !rate || rate > SHARE_RATE_MAX)
+        return why_set(why, E_INVAL, "expected a rate from 1 to %u pages a second behind `rate`",
+                       SHARE_RATE_MAX);
+    share_set_rate(rate);
+    return OK;
+}
+
+static enum err run_share(unsigned argc, char **argv, struct why *why)
+{
+    if (argc && str_equal(argv[0], "rate"))
+        return set_rate(argc > 1 ? argv[1] : NULL, why);
+    if (argc > 1)
+        return why_set(why, E_INVAL, "only `rate` has a number behind it");
+    if (!argc) {
+        print_host();
+        print_vms();
+    } else if (str_equal(argv[0], "now")) {
+        return share_now(why);
+    } else if (str_equal(argv[0], "on") || str_equal(argv[0], "off")) {
+        share_set(str_equal(argv[0], "on"));
+    } else {
+        return why_set(why, E_INVAL, "expected on, off, now or rate N");
+    }
+    return OK;
+}
+
+static void complete_what(struct shell_completion *c)
+{
+    static const char *const words[] = {"on", "off", "now", "rate"};
+
+    for (unsigned i = 0; i < COUNT_OF(words); i++)
+        shell_offer(c, words[i], "");
+}
+SHELL_COMMAND(
+    share, .name = "share", .args = "[on|off|now|rate N]", .max = 2, .run = run_share,
+    .help = "equal pages that VMs have in common, and how they are found",
+    .complete = {complete_what, shell_complete_nothing},
+    .more = "Pages that are equal, and were not written for a while, show one frame; who writes "
+            "gets a copy. `now` looks at every page of every VM once, at full speed. `off` "
+            "finds no more; what is shared stays shared. Counts of a VM are pages of 4 KiB.");
