@@ -1,8 +1,8 @@
 /* Spin locks. Interrupts are off in the kernel, and a thread gives up its CPU only where it says
  * so, which it must not do while it holds one.
  *
- * Order, outermost first: vm list, vm, share, pmap, ip, NIC, timers, frames, heap, log; the scheduler's is innermost and
- * taken by thread_wake, which may be called under any of them. */
+ * Order, outermost first: vm list, vm, share, pmap, ip, RDMA device, NIC, timers, frames, heap, log; the scheduler's is
+ * innermost and taken by thread_wake, which may be called under any of them. */
 #pragma once
 #include "kernel/arch.h"
 

@@ -248,6 +248,7 @@ enum err roce_device_create(const struct roce_port *port, struct verbs_device **
     d->port = *port;
     d->path_mtu = mtu;
     d->qpn_next = port->first_qpn;
+    d->mr_next = port->first_mr;
     d->deadline = RC_TIMER_NEVER;
     list_init(&d->active);
     list_init(&d->done);

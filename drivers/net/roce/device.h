@@ -29,6 +29,7 @@ struct roce_port {
     void (*free)(void *p);
     struct window_limits window; /* zeros: the defaults */
     u32 first_qpn;               /* random: queue pair numbers begin there */
+    u32 first_mr;                /* random: keys begin there */
 };
 
 /* E_UNSUPPORTED where the NIC's frames are too small, E_NOMEM. */
