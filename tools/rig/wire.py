@@ -49,6 +49,7 @@ class End:
         self.mac = f"52:54:00:fe:00:{number:02x}"
         self.folder = Path(folder)
         self.socket = self.peer = None
+        self.waiting = collections.deque()  # for an emulator that is slow, in their order
         self.sent = self.lost = self.doubled = self.reordered = 0
 
     def hits(self, *per_cent):
@@ -142,6 +143,8 @@ class Wire:
             timeout = 0.05
             if self.queue:
                 timeout = max(0, min(timeout, self.queue[0][0] - time.monotonic()))
+            if any(e.waiting for e in self.ends):
+                timeout = min(timeout, 0.001)
             ready, _, _ = select.select([*sockets, self.wake_read], [], [], timeout)
             for s in ready:
                 if s == self.wake_read:
@@ -182,14 +185,22 @@ class Wire:
     def _deliver(self):
         now = time.monotonic()
         while self.queue and self.queue[0][0] <= now:
-            due, order, to, frame = heapq.heappop(self.queue)
+            _, _, to, frame = heapq.heappop(self.queue)
+            if len(to.waiting) < QUEUE_MAX:
+                to.waiting.append(frame)
+        for e in self.ends:
+            self._hand_over(e)
+
+    @staticmethod
+    def _hand_over(to):
+        while to.waiting:
             try:
-                to.socket.sendto(frame, socket.MSG_DONTWAIT, to.peer)
-            except BlockingIOError:  # the emulator is slow: again in a moment
-                heapq.heappush(self.queue, (now + 0.001, order, to, frame))
+                to.socket.sendto(to.waiting[0], socket.MSG_DONTWAIT, to.peer)
+            except BlockingIOError:  # again in a moment
                 return
             except OSError:  # nobody is there yet, or any more
                 pass
+            to.waiting.popleft()
 
     def counters(self):
         return [{"end": e.number, "sent": e.sent, "lost": e.lost, "doubled": e.doubled,
