@@ -1,14 +1,23 @@
 # Hosts to run and to test on.
-GUESTS := $(B)/guests/cloud/vmlinuz $(B)/guests/generic/vmlinuz $(B)/guests/generic/e1000.ko $(B)/guests/initrd.gz
+# rdma_rxe with what it needs, in the order in which they are loaded, and the NIC's driver.
+MODULES := udp_tunnel ip6_udp_tunnel ib_core ib_uverbs crc32_generic rdma_rxe e1000
+MODULE_FILES := $(MODULES:%=$(B)/guests/generic/%.ko)
+GUESTS := $(B)/guests/cloud/vmlinuz $(B)/guests/generic/vmlinuz $(MODULE_FILES) $(B)/guests/initrd.gz $(B)/rxe
 FERRY := $(B)/ferry.elf $(B)/BOOTX64.EFI
 PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider -q --tb=short
 
 $(B)/guests/cloud/vmlinuz:
 	tools/guest-kernel linux-image-cloud-amd64 $(@D)
-$(B)/guests/generic/vmlinuz $(B)/guests/generic/e1000.ko &:
-	tools/guest-kernel linux-image-amd64 $(@D) e1000
+$(B)/guests/generic/vmlinuz $(MODULE_FILES) &:
+	tools/guest-kernel linux-image-amd64 $(B)/guests/generic $(MODULES)
 $(B)/guests/initrd.gz: tools/guest-initrd
 	tools/guest-initrd $@
+
+# Runs in a Linux guest: libibverbs and its rxe provider are linked in. What libnl has for names of hosts is not used.
+RXE_FLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE -DRDMA_STATIC_PROVIDERS=rxe -Wall -Wextra -Werror -Wmissing-prototypes
+$(B)/rxe: $(wildcard tests/rxe/*.[ch])
+	$(CC) $(RXE_FLAGS) -static -o $@ $(filter %.c,$^) -Wl,--no-warnings -Wl,--start-group -lrxe-rdmav34 -libverbs \
+	    -Wl,--end-group -lnl-route-3 -lnl-3
 
 $(B)/packages: packages.txt tools/install-packages
 	@mkdir -p $(B)

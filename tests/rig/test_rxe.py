@@ -1,0 +1,68 @@
+"""RDMA between a Ferry host and Linux's rdma_rxe, in both directions, judged by a program on libibverbs (tests/rxe)."""
+import re
+import subprocess
+
+import pytest
+
+from emulator import BUILD
+from host import Host
+from linux import Linux
+from wire import Wire
+
+FERRY, LINUX, OTHER = "10.0.0.1", "10.0.0.9", "10.0.0.10"
+MODULES = ("udp_tunnel", "ip6_udp_tunnel", "ib_core", "ib_uverbs", "crc32_generic", "rdma_rxe", "e1000")
+CASES = 40  # of the matrix
+FAULTS = [0, 1, pytest.param(5, marks=pytest.mark.soak)]
+
+
+@pytest.fixture
+def wire(tmp_path):
+    with Wire(tmp_path, pcap=tmp_path / "wire.pcap") as w:
+        w.file = tmp_path / "wire.pcap"
+        yield w
+
+
+def rxe_linux(wire):
+    return Linux(nic=wire.end(), modules=MODULES, files=[BUILD / "rxe"])
+
+
+def set_up(linux, address, *neighbours):
+    """Neighbours do not change: on a bad line ARP would be judged too."""
+    linux.run(f"ip addr add {address}/24 dev eth0")
+    for other, end in neighbours:
+        linux.run(f"arp -s {other} {end.mac}")
+    said = linux.run("/rxe setup")
+    assert linux.console.status == 0, said
+
+
+def wrong_cases(said):
+    """The lines of the matrix that are not right."""
+    assert re.search(r"\d+ right, \d+ wrong", said), said
+    return [line for line in said.split("\n") if re.match(r"\S.* +\d+ (?!right)", line)]
+
+
+def set_faults(wire, faults):
+    wire.loss = wire.double = wire.reorder = faults
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+def test_linux_reaches_a_hosts_memory(wire, faults):
+    with Host("amd", config=f"address {FERRY}/24", nic=wire.end()) as host, rxe_linux(wire) as linux:
+        set_up(linux, LINUX, (FERRY, wire.ends[0]))
+        host.run("rdma listen")
+        set_faults(wire, faults)
+        said = linux.run(f"/rxe check {FERRY}", timeout=300)
+        assert f"{CASES} right, 0 wrong" in said, said
+        assert "wrong ICRC" not in host.run("rdma")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("faults", [0, 1, 5])
+def test_two_linuxes_as_control(wire, faults):
+    """What fails here too is not ours: it is printed, and does not count."""
+    with rxe_linux(wire) as a, rxe_linux(wire) as b:
+        set_up(a, LINUX, (OTHER, wire.ends[1]))
+        set_up(b, OTHER, (LINUX, wire.ends[0]))
+        b.run("(/rxe serve >/tmp/serve 2>&1 &)")
+        set_faults(wire, faults)
+        print("\n".join(wrong_cases(a.run(f"/rxe check {OTHER}", timeout=300))) or "nothing fails")
