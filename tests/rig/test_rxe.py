@@ -19,7 +19,7 @@ CASES = 40  # of the program's matrix
 HOST_CASES = CASES + 1  # of `rdma verify`: libibverbs does not post an atomic that is not aligned
 ETHER_HEADER = 14
 OPCODES = set(range(0x15))  # all of RC but SEND with invalidate
-FAULTS = [0, 1, pytest.param(5, marks=pytest.mark.soak)]
+SOAK = pytest.mark.soak
 
 
 @pytest.fixture
@@ -77,30 +77,40 @@ def assert_others_read_the_capture(wire, mac):
     assert len(checked) > 8, checked
 
 
-@pytest.mark.parametrize("faults", FAULTS)
-def test_linux_reaches_a_hosts_memory(wire, faults):
-    with Host("amd", config=f"address {FERRY}/24", nic=wire.end()) as host, rxe_linux(wire) as linux:
+def test_a_host_and_linux_reach_each_others_memory(kind, wire):
+    with Host(kind, config=f"address {FERRY}/24", nic=wire.end()) as host, rxe_linux(wire) as linux:
         set_up(linux, LINUX, (FERRY, wire.ends[0]))
         host.run("rdma listen")
-        set_faults(wire, faults)
         said = linux.run(f"/rxe check {FERRY}", timeout=300)
         assert f"{CASES} right, 0 wrong" in said, said
+        linux.run("(/rxe serve >/tmp/serve 2>&1 &)")
+        said = host.run(f"rdma verify {LINUX}", timeout=300)
+        assert f"{HOST_CASES} right, 0 wrong" in said, said
         assert "wrong ICRC" not in host.run("rdma")
-        if not faults:
-            assert_others_read_the_capture(wire, wire.ends[0].mac)
+        assert_others_read_the_capture(wire, wire.ends[0].mac)
 
 
-@pytest.mark.parametrize("faults", FAULTS)
-def test_a_host_reaches_linuxs_memory(wire, faults):
+@pytest.mark.parametrize("faults", [1, pytest.param(5, marks=SOAK)])
+def test_a_host_reaches_linuxs_memory_on_a_bad_wire(wire, faults):
     with Host("amd", config=f"address {FERRY}/24", nic=wire.end()) as host, rxe_linux(wire) as linux:
         set_up(linux, LINUX, (FERRY, wire.ends[0]))
         linux.run("(/rxe serve >/tmp/serve 2>&1 &)")
         assert host.run(f"rdma ping {LINUX}", timeout=60).count("64 bytes came back") == 4
         set_faults(wire, faults)
-        said = host.run(f"rdma verify {LINUX}", timeout=300)
+        said = host.run(f"rdma verify {LINUX}", timeout=600)
         assert f"{HOST_CASES} right, 0 wrong" in said, said
-        if not faults:
-            assert_others_read_the_capture(wire, wire.ends[0].mac)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("faults", [1, 5])
+def test_linux_reaches_a_hosts_memory_on_a_bad_wire(wire, faults):
+    """Slow: rdma_rxe waits for its time-out wherever the last packet was lost."""
+    with Host("amd", config=f"address {FERRY}/24", nic=wire.end()) as host, rxe_linux(wire) as linux:
+        set_up(linux, LINUX, (FERRY, wire.ends[0]))
+        host.run("rdma listen")
+        set_faults(wire, faults)
+        said = linux.run(f"/rxe check {FERRY}", timeout=900)
+        assert f"{CASES} right, 0 wrong" in said, said
 
 
 @pytest.mark.soak
@@ -112,4 +122,4 @@ def test_two_linuxes_as_control(wire, faults):
         set_up(b, OTHER, (LINUX, wire.ends[0]))
         b.run("(/rxe serve >/tmp/serve 2>&1 &)")
         set_faults(wire, faults)
-        print("\n".join(wrong_cases(a.run(f"/rxe check {OTHER}", timeout=300))) or "nothing fails")
+        print("\n".join(wrong_cases(a.run(f"/rxe check {OTHER}", timeout=900))) or "nothing fails")
