@@ -20,10 +20,14 @@ static void fill(struct verify *v, u32 size)
     u8 *source = v->c.link.at + LINK_SOURCE;
 
     for (u32 i = 0; i < size; i++) {
+        if (!(i % KIB(64)))
+            thread_yield(); /* an emulator takes its time */
         seed = seed * 6364136223846793005ull + 1442695040888963407ull; /* Knuth's MMIX */
         source[i] = (u8)(seed >> 56);
     }
+    thread_yield();
     memset(v->c.link.at + BACK, 0xee, size);
+    thread_yield();
 }
 
 static enum err rdma(struct verify *v, enum wr_opcode opcode, u64 remote, u64 offset, u32 size,

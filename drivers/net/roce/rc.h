@@ -146,6 +146,7 @@ struct rc_attr {
 /* A READ request or atomic on its way. */
 struct rc_asked {
     u32 psn, packets;
+    bool rest; /* of an earlier request: the part before it was asked for again by itself */
 };
 
 struct rc_requester {

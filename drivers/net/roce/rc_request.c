@@ -149,7 +149,8 @@ static bool is_asked(const struct rc_asked *a, u32 psn)
 }
 
 /* What is asked for again keeps to one earlier request, as the responder remembers those (9.7.4.4.1), and no
- * more of them than it allows are on their way, though they may have become smaller. */
+ * more of them than it allows are on their way, though they may have become smaller. A rest waits for what
+ * is before it: Linux's rdma_rxe (6.1) forgets the part of a request before the last that was asked again. */
 static u32 ask_again_for(const struct rc *rc, u32 psn, u32 room)
 {
     const struct rc_requester *req = &rc->req;
@@ -158,6 +159,8 @@ static u32 ask_again_for(const struct rc *rc, u32 psn, u32 room)
         const struct rc_asked *a = &req->asked[i];
         u32 left = a->packets - (u32)psn_diff(psn, a->psn);
 
+        if (is_asked(a, psn) && a->rest && psn != req->unacked)
+            return 0;
         if (is_asked(a, psn))
             return req->asked_count < COUNT_OF(req->asked) ? MIN(room, left) : left;
     }
@@ -186,7 +189,7 @@ static void remember(struct rc_requester *req, u32 psn, u32 n)
     u32 i = 0, end = psn_add(psn, n);
 
     if (psn == req->next) {
-        req->asked[req->asked_count++] = (struct rc_asked){psn, n};
+        req->asked[req->asked_count++] = (struct rc_asked){psn, n, false};
         return;
     }
     while (!is_asked(&req->asked[i], psn))
@@ -197,6 +200,7 @@ static void remember(struct rc_requester *req, u32 psn, u32 n)
     req->asked_count++;
     req->asked[i + 1].packets -= (u32)psn_diff(end, req->asked[i + 1].psn);
     req->asked[i + 1].psn = end;
+    req->asked[i + 1].rest = true;
     req->asked[i].packets = (u32)psn_diff(end, req->asked[i].psn);
 }
 
