@@ -324,6 +324,56 @@ static void a_response_that_is_lost_again_is_asked_for_without_a_time_out(void *
     end();
 }
 
+/* READ requests as the responder of Linux's rdma_rxe remembers them: the start moves with what is asked again. */
+static struct {
+    u32 end; /* PSN behind all that was asked for */
+    u32 count, first[4096], packets[4096];
+} asked;
+
+static bool watch_reads(void *ctx, u32 from, const u8 *frame, u32 size)
+{
+    struct roce_packet p;
+    struct icrc icrc;
+    u32 packets;
+
+    (void)ctx;
+    icrc_init(&icrc);
+    assert_int_equal(roce_packet_parse(&p, &icrc, frame, size), ROCE_OK);
+    if (from || p.info->kind != ROCE_READ)
+        return true;
+    packets = MAX((p.length + 1023) / 1024, 1);
+    if (!asked.count || p.psn == asked.end) {
+        asked.first[asked.count] = p.psn;
+        asked.packets[asked.count++] = packets;
+        asked.end = (p.psn + packets) & 0xffffff;
+        return true;
+    }
+    for (u32 i = 0; i < asked.count; i++)
+        if (((p.psn - asked.first[i]) & 0xffffff) < asked.packets[i]) {
+            asked.packets[i] -= (p.psn - asked.first[i]) & 0xffffff;
+            asked.first[i] = p.psn;
+            assert_in_range(packets, 1, asked.packets[i]);
+            return true;
+        }
+    fail_msg("PSN %u is before what its request asked for again last", p.psn);
+    return true;
+}
+
+static void no_part_of_a_read_is_asked_for_after_a_later_one(void **state)
+{
+    static const struct world_line line = {
+        .delay = 1000, .jitter = 3000, .lost = 500, .doubled = 500, .reordered = 500};
+    struct verbs_qp_attr attr = world_attr(1024);
+
+    (void)state;
+    start_with(&line, 1024, &attr);
+    w.watch = watch_reads;
+    memset(&asked, 0, sizeof(asked));
+    for (u32 i = 0; i < 20; i++)
+        transfer(WR_RDMA_READ, 1024 * 200 + 1);
+    end();
+}
+
 static void a_dead_line_ends_in_retry_exceeded_after_all_retries(void **state)
 {
     static const struct world_line line = {.delay = 1000};
@@ -803,6 +853,7 @@ int main(void)
         T(an_atomic_whose_answer_is_lost_is_not_executed_twice),
         T(the_loss_of_any_one_frame_is_repaired),
         T(a_response_that_is_lost_again_is_asked_for_without_a_time_out),
+        T(no_part_of_a_read_is_asked_for_after_a_later_one),
         T(a_dead_line_ends_in_retry_exceeded_after_all_retries),
         T(packet_numbers_wrap_in_mid_message),
         T(a_slow_receiver_with_two_buffers_is_not_overrun_for_long),
