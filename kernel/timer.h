@@ -34,5 +34,13 @@ void timer_cancel_wait(struct timer *t);
 /* Runs what is due on this CPU, and sets the hardware timer for what comes next: the first timer or
  * the end of the running thread's time slice. */
 void timer_run(void);
+/* Must the timer's interrupt of this CPU have come by that TSC value? One that comes while the kernel handles an exit is
+ * pending, and ends the guest as soon as it is entered; but Bochs forgets it where the guest, too, has interrupts off. */
+static inline bool timer_is_due(u64 tsc)
+{
+    u64 armed = cpu_this()->timer_armed;
+
+    return armed && tsc > armed;
+}
 /* Only the last: for a new time slice. */
 void timer_program(void);

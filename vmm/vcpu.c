@@ -198,7 +198,7 @@ static bool prepare(struct vcpu *v)
 static void run_once(struct vcpu *v)
 {
     struct hvm_exit exit;
-    u64 start;
+    u64 start, end;
 
     __atomic_store_n(&v->in_guest, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&v->kicked, __ATOMIC_SEQ_CST) || thread_should_yield()) {
@@ -215,8 +215,11 @@ static void run_once(struct vcpu *v)
     }
     vcpu_handle_exit(v, &exit);
     late_wait_end(cpu_this());
+    end = arch_tsc();
     v->exit_count[exit.kind]++;
-    v->exit_cycles[exit.kind] += arch_tsc() - start;
+    v->exit_cycles[exit.kind] += end - start;
+    if (timer_is_due(end))
+        thread_interrupted();
 }
 
 /* Must this vCPU look at its VM before it enters the guest again? Most exits change nothing. */
