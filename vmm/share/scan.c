@@ -15,8 +15,8 @@
 #define KNOWN_FOR                                                                                  \
     16 /* passes after which an unchanged page is hashed again: it may have left the index */
 #define TICK      MSEC(10)
-#define BACK_OFF  32 /* the rate never falls below this part of what is set */
-#define NOW_PAGES 512
+#define BACK_OFF  32  /* the rate never falls below this part of what is set */
+#define PIECE     128 /* pages before others may have the CPU */
 #define NOW_LIMIT SEC(600)
 
 struct member {
@@ -316,6 +316,19 @@ static void work(u64 budget)
     stats.busy_ns += time_now() - start;
 }
 
+/* What the rate allows for one tick; if that takes longer, the next follows at once. */
+static void tick(void)
+{
+    u64 end = time_now() + TICK, left = MAX(stats.rate_now * TICK / SEC(1), 1);
+
+    for (; left && stats.on && !hurry; left -= MIN(left, PIECE)) {
+        work(MIN(left, PIECE));
+        thread_yield();
+    }
+    if (time_now() < end)
+        thread_sleep(end - time_now());
+}
+
 static void share_thread(void *unused)
 {
     (void)unused;
@@ -324,11 +337,10 @@ static void share_thread(void *unused)
             hurry = false;
             thread_block();
         } else if (hurry) {
-            work(NOW_PAGES);
+            work(PIECE);
             thread_yield();
         } else {
-            work(MAX(stats.rate_now * TICK / SEC(1), 1));
-            thread_sleep(TICK);
+            tick();
         }
     }
 }
