@@ -78,6 +78,9 @@ u64 arch_wall_clock_at_boot(void);
 u32 arch_cpus_start(NORETURN void (*entry)(void));
 /* Makes another CPU leave its guest, or wake from arch_idle. */
 void arch_kick(u32 cpu);
+/* The same by NMI, for a CPU that does not come: Bochs can forget an interrupt that is pending as it enters a guest with
+ * interrupts off, and all behind it. */
+void arch_nudge(u32 cpu);
 /* Stops all other CPUs for good (by NMI). For panic and the way out. */
 void arch_stop_others(void);
 

@@ -16,6 +16,7 @@ struct cpu {
     struct thread *idle;
     bool idling;                 /* may be in arch_idle: kick it when there is work */
     bool resched;                /* another thread should run here */
+    bool nudged;                 /* an NMI that only wants its attention is on its way */
     u64 timer_armed;             /* TSC value that the hardware timer is set to; 0: it has fired */
     struct list timers;          /* pending, by deadline; guarded by timer_lock */
     struct timer *timer_running; /* whose callback runs here now */

@@ -16,6 +16,7 @@
 #define FEED_FRAMES (MIB(5) / PAGE_SIZE)
 /* How long a CPU may take to leave its guest when it is interrupted; an emulated one can stand still for a while. */
 #define SHOOT_DOWN_LIMIT SEC(10)
+#define NUDGE_AFTER      MSEC(5)
 
 const char *const vm_state_name[VM_STATE_COUNT] = {
     [VM_OFF] = "off",       [VM_RUNNING] = "running",     [VM_PAUSED] = "paused",
@@ -175,7 +176,7 @@ static void shoot_down(struct pmap *p)
 {
     struct vm *vm = CONTAINER_OF(p, struct vm, pmap);
     u64 generation = __atomic_load_n(&p->slat.generation, __ATOMIC_SEQ_CST);
-    u64 end = time_now() + SHOOT_DOWN_LIMIT;
+    u64 end = time_now() + SHOOT_DOWN_LIMIT, nudge;
 
     for (u32 i = 0; i < vm->config.vcpus; i++) {
         struct vcpu *v = &vm->vcpu[i];
@@ -184,7 +185,12 @@ static void shoot_down(struct pmap *p)
         if (vcpu_is_flushed(v, generation))
             continue;
         arch_kick(cpu);
+        nudge = time_now() + NUDGE_AFTER;
         while (!vcpu_is_flushed(v, generation)) {
+            if (time_now() > nudge) {
+                arch_nudge(cpu);
+                nudge = time_now() + NUDGE_AFTER;
+            }
             if (time_now() > end)
                 panic("CPU %u does not leave its guest within 10 s", cpu);
             arch_relax();

@@ -36,7 +36,7 @@ def test_equal_pages_are_found_and_given_back_when_a_vm_ends(host, kind, make_vm
 def test_guests_that_write_while_their_pages_are_merged_keep_every_byte(host, kind, make_vm):
     host.run("share rate 1000000")
     for name in ("r1", "r2"):
-        make_vm(name, "race.elf", memory="8M", cpus=2, cmdline=f"rounds={600 if kind == 'amd' else 400}")
+        make_vm(name, "race.elf", memory="8M", cpus=2, cmdline=f"rounds={600 if kind == 'amd' else 1500}")
     for name in ("r1", "r2"):
         with host.console(name) as console:
             console.expect(r"DONE passed=3 failed=0", LINUX_LIMIT[kind])

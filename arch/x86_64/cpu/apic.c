@@ -162,6 +162,12 @@ void arch_kick(u32 cpu)
     apic_send(cpus[cpu].hardware_id, ICR_FIXED | ICR_ASSERT | VECTOR_KICK);
 }
 
+void arch_nudge(u32 cpu)
+{
+    __atomic_store_n(&cpus[cpu].nudged, true, __ATOMIC_SEQ_CST);
+    apic_send(cpus[cpu].hardware_id, ICR_NMI | ICR_ASSERT);
+}
+
 void arch_stop_others(void)
 {
     if (cpu_count > 1)

@@ -77,6 +77,8 @@ static void nmi(void)
 {
     if (panic_is_on())
         arch_halt_forever();
+    if (__atomic_exchange_n(&cpu_this()->nudged, false, __ATOMIC_SEQ_CST))
+        return; /* it has left its guest, which is all that was wanted */
     log_warn("CPU %u: NMI that nobody asked for", cpu_this()->index);
 }
 

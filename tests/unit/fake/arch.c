@@ -100,6 +100,11 @@ void arch_kick(u32 cpu)
     fake_seen.kicked = cpu;
 }
 
+void arch_nudge(u32 cpu)
+{
+    arch_kick(cpu);
+}
+
 void arch_early_print(const char *text, size_t size)
 {
     fwrite(text, 1, size, stderr);
