@@ -312,6 +312,11 @@ const struct frame *frame_info(hpa_t frame)
     return f;
 }
 
+struct frame_pages *frame_pages(hpa_t frame)
+{
+    return &frames[frame.v / PAGE_SIZE].pages;
+}
+
 void frames_stats(struct frame_stats *s)
 {
     *s = (struct frame_stats){0};

@@ -22,11 +22,21 @@ extern const char *const frame_kind_name[FRAME_KIND_COUNT];
 #define FRAME_MAX_ORDER   18 /* 1 GiB */
 #define FRAME_LARGE_ORDER 9  /* 2 MiB */
 
+/* Of an allocated frame, for whoever has it; 0 at first. Of a shared one: the pages that show it (vmm/memory/rmap.h). */
+struct frame_pages {
+    u32 first, count;
+};
+
 struct frame {
-    u32 users;      /* of an allocated block, at its first frame */
-    u32 next, prev; /* of a free block, in its order's list: frame numbers, 0 none */
-    u16 owner;      /* id of the VM that it was allocated for, 0: the host */
-    u8 kind;        /* enum frame_kind */
+    u32 users; /* of an allocated block, at its first frame */
+    union {
+        struct {
+            u32 next, prev; /* of a free block, in its order's list: frame numbers, 0 none */
+        };
+        struct frame_pages pages;
+    };
+    u16 owner; /* id of the VM that it was allocated for, 0: the host */
+    u8 kind;   /* enum frame_kind */
     u8 order : 7;
     u8 head : 1; /* the first frame of a block */
 };
@@ -49,6 +59,8 @@ void frame_get(hpa_t frame);
 u32 frame_put(hpa_t frame);
 u32 frame_users(hpa_t frame);
 const struct frame *frame_info(hpa_t frame);
+/* Of an allocated block of one frame. Whoever has it guards what is in there. */
+struct frame_pages *frame_pages(hpa_t frame);
 /* Adds a user if the frame is of that kind and owner, and in use; false if not. What was remembered of a frame may be
  * out of date: this asks and takes in one. */
 bool frame_get_if(hpa_t frame, enum frame_kind kind, u16 owner);

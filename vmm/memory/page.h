@@ -24,13 +24,30 @@ enum page_state {
 };
 extern const char *const page_state_name[PAGE_STATE_COUNT];
 
-/* What Ferry remembers of a guest page beside its entry in the second-level page table. */
+#define PAGE_NUMBER_BITS 30 /* of a page among those of all VMs: rmap.h */
+
+/* What Ferry remembers of a guest page beside its entry in the second-level page table. Each state has fields of its
+ * own, which are 0 when a page comes into it. Guarded by the Pmap's lock; of a SHARED page, whose neighbours in the list
+ * may be other VMs', by that of the reverse map as well. */
 struct page {
-    u8 state : 3; /* enum page_state */
-    u8 busy : 1;  /* a fill is in flight: faults join it */
-    u8 known : 1; /* the sharing scanner has hashed it since it was written */
+    union {
+        struct {
+            u64 state : 3; /* enum page_state */
+            u64 busy : 1;  /* its bytes are on their way: faults join */
+            u64 own : 60;  /* all of what follows */
+        };
+        struct { /* PRIVATE */
+            u64 : 4;
+            u64 known : 1; /* the sharing scanner has hashed it since it was written */
+        };
+        struct { /* SHARED: its place in the list of pages that show the frame (rmap.h) */
+            u64 : 4;
+            u64 next : PAGE_NUMBER_BITS;
+            u64 prev : PAGE_NUMBER_BITS;
+        };
+    };
 };
-ASSERT_SIZE(struct page, 1);
+ASSERT_SIZE(struct page, 8);
 
 /* May a page go from one state to the other? If not, *reason says why; reason may be NULL. A page may always stay
  * in its state. */

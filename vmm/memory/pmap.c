@@ -32,7 +32,7 @@ enum err pmap_create(struct pmap *p, u64 memory, u16 owner)
     list_init(&p->waiters);
     p->record_frames = (pmap_pages(p) + PMAP_RECORDS - 1) / PMAP_RECORDS;
     p->records = heap_alloc(p->record_frames * sizeof(void *));
-    if (!p->records || make_zero_frame())
+    if (!p->records || make_zero_frame() || rmap_register(p))
         return E_NOMEM;
     return ptab_create(&p->slat.table, hvm->slat_format);
 }
@@ -119,34 +119,49 @@ static bool owns_frame(enum page_state s)
     return s == PAGE_PRIVATE || s == PAGE_CACHED;
 }
 
+/* A SHARED page is in the list of its frame, where neighbours reach it, from here on until it is out of it again. */
 static void set_state(struct pmap *p, u64 index, enum page_state to)
 {
     struct page *page = pmap_record(p, index);
     enum page_state from = page->state;
     const char *reason;
 
+    if (from == to)
+        return;
     if (!page_may_become(from, to, &reason))
         panic("page %llx goes from %s to %s: %s", (unsigned long long)index, page_state_name[from],
               page_state_name[to], reason);
     p->count[from] -= from != PAGE_EMPTY;
     p->count[to] += to != PAGE_EMPTY;
     p->frames += (u64)owns_frame(to) - owns_frame(from);
+    page->own = 0;
     page->state = to;
-    page->known &= from == to;
+}
+
+static hpa_t shown_by(const struct pmap *p, u64 entry)
+{
+    const struct ptab_format *format = p->slat.table.format;
+
+    return format->present(entry) ? format->address(entry) : HPA(0);
 }
 
 u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
 {
     const struct ptab_format *format = p->slat.table.format;
     u64 index = pmap_index(c->gpa), pages = c->large ? LARGE_PAGES : 1, old;
+    enum page_state from = pmap_state(p, index);
     unsigned level = 1;
 
-    for (u64 i = 0; i < pages; i++)
-        set_state(p, index + i, c->to);
     if (c->prot)
         old = ptab_commit(&p->slat.table, c->gpa.v, c->large ? 2 : 1, c->frame, c->prot, MEMORY_WB);
     else
         old = ptab_clear(&p->slat.table, c->gpa.v, &level);
+    if (from == PAGE_SHARED)
+        rmap_remove(shown_by(p, old), p, index);
+    for (u64 i = 0; i < pages; i++)
+        set_state(p, index + i, c->to);
+    if (c->to == PAGE_SHARED)
+        rmap_add(c->frame, p, index);
     if (c->prot & PROT_WRITE || (format->present(old) && old & format->dirty))
         dirty_mark(p, index, pages);
     return old;
@@ -258,5 +273,6 @@ void pmap_destroy(struct pmap *p)
         }
         ptab_destroy(&p->slat.table);
     }
+    rmap_unregister(p);
     heap_free(p->records);
 }

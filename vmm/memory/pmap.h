@@ -11,6 +11,7 @@
 #include "vmm/memory/backing.h"
 #include "vmm/memory/dirty.h"
 #include "vmm/memory/page.h"
+#include "vmm/memory/rmap.h"
 
 #define PMAP_FILLS 32 /* slow fills in flight, of one VM */
 
@@ -21,6 +22,7 @@ struct pmap {
     struct slat slat;
     u64 memory;                  /* bytes of RAM; where it lies: vmm/layout.h */
     u16 owner;                   /* VM id, for the frames */
+    u64 first_page;              /* the number of its first page among those of all VMs: rmap.h */
     struct page **records;       /* one frame of them for PMAP_RECORDS pages; NULL: all are EMPTY */
     u64 record_frames;           /* how many there may be */
     u64 count[PAGE_STATE_COUNT]; /* pages in each state but EMPTY */
@@ -89,7 +91,7 @@ struct pmap_change {
 };
 /* E_NOMEM; E_EXIST where a large mapping is in the way: pmap_split first. */
 enum err pmap_prepare(struct pmap *p, const struct pmap_change *c) MUST_CHECK;
-/* The one function that changes the state of a page, or its mapping. Returns the entry that was there. A prohibited
+/* The one function that changes the state of a page, or its mapping; it keeps the reverse map, too. Returns the entry that was there. A prohibited
  * transition is a panic with its reason. Where it took rights away or changed the frame, a shoot-down is due. */
 u64 pmap_commit(struct pmap *p, const struct pmap_change *c);
 /* A frame for a guest's page, not cleared; HPA(0) when only what the host itself needs is left. */
