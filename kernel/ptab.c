@@ -142,7 +142,7 @@ bool ptab_has_table(const struct ptab *t, u64 address, unsigned level)
 enum err ptab_split(struct ptab *t, u64 address)
 {
     unsigned level = 1;
-    u64 *e = walk(t, address, &level), *table;
+    u64 *e = walk(t, address, &level), *table, dirty;
     hpa_t frame, to;
     u32 prot;
 
@@ -157,6 +157,14 @@ enum err ptab_split(struct ptab *t, u64 address)
     for (unsigned i = 0; i < 512; i++)
         table[i] = t->format->leaf(HPA(to.v + i * PAGE_SIZE), prot, MEMORY_WB, 1);
     t->tables++;
-    __atomic_store_n(e, t->format->table(frame), __ATOMIC_SEQ_CST);
+    dirty = __atomic_exchange_n(e, t->format->table(frame), __ATOMIC_SEQ_CST) & t->format->dirty;
+    for (unsigned i = 0; dirty && i < 512; i++)
+        __atomic_or_fetch(&table[i], dirty, __ATOMIC_RELAXED);
     return OK;
+}
+
+void ptab_free_table(struct ptab *t, u64 entry)
+{
+    frame_put(t->format->address(entry));
+    t->tables--;
 }

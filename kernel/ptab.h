@@ -43,7 +43,8 @@ void ptab_destroy(struct ptab *t);
 /* Makes the tables above a leaf of `level` (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) at `address`.
  * E_NOMEM; E_EXIST where a larger leaf covers the address. */
 enum err ptab_prepare(struct ptab *t, u64 address, unsigned level) MUST_CHECK;
-/* Sets the leaf for which ptab_prepare succeeded, and returns the entry that was there. */
+/* Sets the leaf for which ptab_prepare succeeded, and returns the entry that was there. That of a large leaf may be
+ * a table of small ones: it goes to ptab_free_table once no CPU can be walking it. */
 u64 ptab_commit(struct ptab *t, u64 address, unsigned level, hpa_t to, u32 prot,
                 enum memory_type type);
 /* prepare and commit in one. */
@@ -58,5 +59,7 @@ void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
                     void (*fn)(void *ctx, u64 address, unsigned level, u64 *entry), void *ctx);
 /* Is there a table, rather than a leaf or nothing, where a leaf of `level` for the address would be? */
 bool ptab_has_table(const struct ptab *t, u64 address, unsigned level);
-/* Replaces a 2 MiB leaf by 512 leaves of 4 KiB with the same rights. E_NOMEM; E_NOENT. */
+/* Replaces a 2 MiB leaf by 512 leaves of 4 KiB with the same rights, all dirty if it was. E_NOMEM; E_NOENT. */
 enum err ptab_split(struct ptab *t, u64 address) MUST_CHECK;
+/* Frees the table of small leaves that an entry of level 2 pointed to. */
+void ptab_free_table(struct ptab *t, u64 entry);

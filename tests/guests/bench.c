@@ -62,5 +62,5 @@ void guest_main(const char *cmdline)
         sum += ticks_at > deadline ? ticks_at - deadline : 0;
     }
     report("timer_wakes_hlt", sum, 200);
-    bench_faults("fault_2m", LARGE_SIZE, MIB(16), 16);
+    bench_faults("fault_4k", PAGE_SIZE, MIB(16), 2048);
 }

@@ -22,11 +22,15 @@ static unsigned shoot_downs;
 static u64 users_at_shoot_down;
 static hpa_t watched;
 
+static void (*at_shoot_down)(void);
+
 static void shoot_down(struct pmap *p)
 {
     assert_ptr_equal(p, &pmap);
     assert_int_equal(p->lock.taken, 0);
     shoot_downs++;
+    if (at_shoot_down)
+        at_shoot_down();
     if (watched.v)
         users_at_shoot_down = frame_users(watched);
 }
@@ -40,11 +44,12 @@ static void make(u64 host)
     assert_int_equal(pmap_create(&pmap, MEMORY, 7), OK);
     pmap.shoot_down = shoot_down;
     shoot_downs = 0;
+    at_shoot_down = NULL;
     watched = HPA(0);
     waiter = (struct pmap_waiter){0};
 }
 
-/* With so little free memory that no large page is given. */
+/* With so little free memory that no large page is made. */
 static int setup(void **state)
 {
     (void)state;
@@ -127,22 +132,6 @@ static void the_first_write_gives_a_zeroed_frame(void **state)
     assert_int_equal(shoot_downs, 1); /* nothing was mapped there */
 }
 
-static void a_host_with_plenty_gives_2_mib_at_once(void **state)
-{
-    (void)state;
-    make(MIB(64));
-    assert_int_equal(fault(MIB(2) + 0x5000, true), OK);
-    assert_int_equal(pmap.frames, 512);
-    assert_int_equal(state_of(MIB(4) - PAGE_SIZE), PAGE_PRIVATE);
-    assert_int_equal(fault(0x5000, true), OK); /* not the first 2 MiB: there is a hole */
-    assert_int_equal(pmap.frames, 513);
-    lock_acquire(&pmap.lock);
-    assert_int_equal(pmap_split(&pmap, GPA(MIB(2))), OK);
-    lock_release(&pmap.lock);
-    pmap_clear(&pmap);
-    assert_int_equal(frames_owned(7), 0);
-}
-
 static void where_no_ram_is_there_is_no_page(void **state)
 {
     (void)state;
@@ -221,6 +210,127 @@ static void a_prohibited_change_is_a_panic_with_its_reason(void **state)
     (void)state;
     assert_int_equal(fault(0x5000, true), OK);
     assert_panics(change(0x5000, PAGE_REMOTE, HPA(0), 0), "only copy");
+}
+
+/* --- large mappings ----------------------------------------------------------------------------- */
+
+/* The guest writes every page of the 2 MiB at 2 MiB; each then says which one it is. */
+static void fill_2_mib(void)
+{
+    for (u64 i = 0; i < PMAP_LARGE; i++)
+        assert_int_equal(guest_mem_write(&pmap, GPA(MIB(2) + i * PAGE_SIZE + 8), &i, sizeof(i)),
+                         OK);
+}
+
+static void assert_filled(void)
+{
+    for (u64 i = 0; i < PMAP_LARGE; i++) {
+        u64 seen[2];
+
+        assert_int_equal(guest_mem_read(&pmap, GPA(MIB(2) + i * PAGE_SIZE), seen, 16), OK);
+        assert_int_equal(seen[0], 0);
+        assert_int_equal(seen[1], i);
+    }
+}
+
+static unsigned level_at(u64 gpa)
+{
+    unsigned level;
+
+    return ptab_lookup(&pmap.slat.table, gpa, &level) ? level : 0;
+}
+
+static void two_mib_that_are_full_become_one_mapping_with_the_same_bytes(void **state)
+{
+    u64 before, tables;
+
+    (void)state;
+    make(MIB(64));
+    fill_2_mib();
+    assert_int_equal(level_at(MIB(2)), 1);
+    before = frames_free();
+    tables = pmap.slat.table.tables;
+    assert_int_equal(pmap_promote(&pmap, 512), OK);
+    assert_int_equal(level_at(MIB(4) - PAGE_SIZE), 2);
+    assert_int_equal(prot(MIB(2)), RWX);
+    assert_int_equal(shoot_downs, 2); /* nobody writes; nobody uses the old frames */
+    assert_int_equal(pmap.slat.table.tables, tables - 1);
+    assert_int_equal(frames_free(), before + 1);
+    assert_int_equal(pmap.frames, 512);
+    assert_filled();
+    assert_int_equal(pmap_promote(&pmap, 512), E_STATE); /* it is */
+    lock_acquire(&pmap.lock);
+    assert_int_equal(pmap_split(&pmap, GPA(MIB(2))), OK);
+    lock_release(&pmap.lock);
+    assert_filled();
+    pmap_clear(&pmap);
+    assert_int_equal(frames_owned(7), 0);
+}
+
+static void two_mib_with_a_gap_stay_small(void **state)
+{
+    (void)state;
+    make(MIB(64));
+    fill_2_mib();
+    change(MIB(2) + 0x7000, PAGE_EMPTY, pmap_zero_frame, RX);
+    assert_int_equal(pmap_promote(&pmap, 512), E_STATE);
+    assert_int_equal(pmap_promote(&pmap, 1024), E_STATE); /* never touched */
+    assert_int_equal(level_at(MIB(2)), 1);
+    assert_int_equal(shoot_downs, 0);
+}
+
+static void a_host_without_plenty_puts_nothing_together(void **state)
+{
+    (void)state;
+    fill_2_mib();
+    assert_int_equal(pmap_promote(&pmap, 512), E_NOMEM);
+    assert_int_equal(prot(MIB(2)), RWX);
+}
+
+static struct pmap_waiter writer;
+
+static void write_during_it(void)
+{
+    u8 seen;
+
+    at_shoot_down = NULL;
+    assert_int_equal(pmap_fault(&pmap, GPA(MIB(2) + 0x5000), true, &writer), E_AGAIN);
+    assert_int_equal(guest_mem_read(&pmap, GPA(MIB(2) + 0x5008), &seen, 1), OK);
+    assert_int_equal(seen, 5);
+}
+
+static void who_writes_while_pages_are_put_together_waits_and_is_woken(void **state)
+{
+    (void)state;
+    make(MIB(64));
+    fill_2_mib();
+    writer = (struct pmap_waiter){0};
+    at_shoot_down = write_during_it;
+    assert_int_equal(pmap_promote(&pmap, 512), OK);
+    assert_null(at_shoot_down);
+    assert_false(writer.waiting);
+    assert_int_equal(writer.result, OK);
+    assert_int_equal(fault(MIB(2) + 0x5000, true), OK);
+    assert_filled();
+}
+
+static void power_off(void)
+{
+    at_shoot_down = NULL;
+    pmap_clear(&pmap);
+    assert_int_equal(fault(MIB(2), true), OK); /* and it starts again */
+}
+
+static void memory_can_go_while_pages_are_put_together(void **state)
+{
+    (void)state;
+    make(MIB(64));
+    fill_2_mib();
+    at_shoot_down = power_off;
+    assert_int_equal(pmap_promote(&pmap, 512), E_STATE);
+    assert_int_equal(pmap.frames, 1);
+    pmap_clear(&pmap);
+    assert_int_equal(frames_owned(7), 0);
 }
 
 /* --- pages in flight -------------------------------------------------------------------------- */
@@ -396,7 +506,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_page_that_is_read_shows_zeros_and_costs_no_frame),
         TEST(the_first_write_gives_a_zeroed_frame),
-        TEST(a_host_with_plenty_gives_2_mib_at_once),
+        TEST(two_mib_that_are_full_become_one_mapping_with_the_same_bytes),
+        TEST(two_mib_with_a_gap_stay_small),
+        TEST(a_host_without_plenty_puts_nothing_together),
+        TEST(who_writes_while_pages_are_put_together_waits_and_is_woken),
+        TEST(memory_can_go_while_pages_are_put_together),
         TEST(where_no_ram_is_there_is_no_page),
         TEST(pages_are_numbered_without_the_hole_below_4_gib),
         TEST(a_write_to_a_shared_page_copies_for_the_writer_alone),

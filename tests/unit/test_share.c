@@ -27,16 +27,23 @@ static void make(struct fake_guest *g, u16 owner, u16 group)
     assert_int_equal(share_attach(&g->pmap, group), OK);
 }
 
+static void start(u64 memory)
+{
+    fake_reset();
+    fake_memory(memory);
+    thread_init();
+    pmap_zero_frame = HPA(0);
+    assert_int_equal(share_start(memory / PAGE_SIZE), OK);
+    share_set(true);
+    make(&a, 1, 1);
+    make(&b, 2, 1);
+}
+
+/* With so little memory that nothing is put together. */
 static int setup(void **state)
 {
     (void)state;
-    fake_reset();
-    fake_memory(MIB(32));
-    thread_init();
-    pmap_zero_frame = HPA(0);
-    assert_int_equal(share_start(MIB(32) / PAGE_SIZE), OK);
-    make(&a, 1, 1);
-    make(&b, 2, 1);
+    start(MIB(32));
     return 0;
 }
 
@@ -199,6 +206,105 @@ static void a_vm_that_ends_gives_back_its_users_and_the_other_keeps_its_bytes(vo
     assert_true(has(&b, 0, 5));
 }
 
+/* --- large mappings ------------------------------------------------------------------------------ */
+
+static unsigned level_of(struct fake_guest *g)
+{
+    unsigned level;
+
+    return ptab_lookup(&g->pmap.slat.table, BASE, &level) ? level : 0;
+}
+
+static struct share_stats counts(void)
+{
+    struct share_stats s;
+
+    share_get_stats(&s);
+    return s;
+}
+
+/* 2 MiB of guest a become one mapping: nothing in them is like anything else. */
+static void make_large(void)
+{
+    teardown(NULL);
+    start(MIB(64));
+    share_set(false); /* no pass but those that are asked for */
+    for (unsigned i = 0; i < PMAP_LARGE; i++)
+        fill(&a, i, i + 1000);
+    passes(2);
+    assert_int_equal(level_of(&a), 1);
+    passes(1);
+    assert_int_equal(level_of(&a), 2);
+}
+
+static void two_mib_are_put_together_once_each_page_was_tried(void **state)
+{
+    u64 splits = counts().splits;
+
+    (void)state;
+    make_large();
+    passes(5);
+    assert_int_equal(level_of(&a), 2);
+    assert_int_equal(counts().splits, splits);
+    for (unsigned i = 0; i < PMAP_LARGE; i++)
+        assert_true(has(&a, i, i + 1000));
+}
+
+static void what_is_written_all_the_time_is_put_together_too(void **state)
+{
+    (void)state;
+    teardown(NULL);
+    start(MIB(64));
+    for (unsigned n = 0; n < 3; n++) {
+        for (unsigned i = 0; i < PMAP_LARGE; i++)
+            fake_guest_write(&a, page_at(i), n);
+        passes(1);
+    }
+    assert_int_equal(level_of(&a), 2);
+}
+
+static void a_large_mapping_that_is_not_written_is_hashed_once_in_16_passes(void **state)
+{
+    u64 before;
+
+    (void)state;
+    make_large();
+    passes(2);
+    before = counts().hashed;
+    passes(16);
+    assert_int_equal(counts().hashed - before, PMAP_LARGE);
+}
+
+static void a_large_mapping_is_split_where_sharing_pays(void **state)
+{
+    (void)state;
+    make_large();
+    for (unsigned i = 0; i < SHARE_SPLIT; i++)
+        fill(&b, i, i + 1000);
+    passes(3); /* written; seen; shared */
+    assert_int_equal(level_of(&a), 1);
+    for (unsigned i = 0; i < SHARE_SPLIT; i++)
+        assert_int_equal(frame_of(&a, i), frame_of(&b, i));
+    passes(20);
+    assert_int_equal(level_of(&a), 1); /* it is not put together again */
+    for (unsigned i = 0; i < PMAP_LARGE; i++)
+        assert_true(has(&a, i, i + 1000));
+}
+
+static void a_vm_without_memory_has_no_passes(void **state)
+{
+    struct share_vm_stats s;
+
+    (void)state;
+    fill(&a, 0, 5);
+    thread_sleep(SEC(10));
+    share_get_vm_stats(&a.pmap, &s);
+    assert_in_range(s.passes, 3, SEC(10) / SHARE_PASS); /* no more often than that, too */
+    share_get_vm_stats(&b.pmap, &s);
+    assert_int_equal(s.passes, 0);
+    assert_int_equal(b.shoot_downs, 0);
+}
+
 /* --- writes at the worst moment ------------------------------------------------------------------ */
 
 static void write_late(struct fake_guest *g)
@@ -359,6 +465,11 @@ int main(void)
         TEST(a_page_that_was_written_lately_is_left_alone),
         TEST(trust_groups_share_nothing),
         TEST(a_vm_that_ends_gives_back_its_users_and_the_other_keeps_its_bytes),
+        TEST(two_mib_are_put_together_once_each_page_was_tried),
+        TEST(what_is_written_all_the_time_is_put_together_too),
+        TEST(a_large_mapping_that_is_not_written_is_hashed_once_in_16_passes),
+        TEST(a_large_mapping_is_split_where_sharing_pays),
+        TEST(a_vm_without_memory_has_no_passes),
         TEST(a_write_at_the_moment_of_a_shoot_down_is_kept),
         TEST(guests_that_run_while_they_are_shot_down_keep_every_byte),
         TEST(hashes_that_collide_merge_nothing_wrong),

@@ -4,8 +4,6 @@
 #include "vmm/layout.h"
 #include "vmm/memory/pmap.h"
 
-#define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
-
 static size_t bitmap_size(const struct pmap *p)
 {
     return ALIGN_UP(pmap_pages(p), 64) / 8;
@@ -42,6 +40,11 @@ void dirty_mark(struct pmap *p, u64 index, u64 pages)
             p->dirty[who][i / 64] |= BIT(i % 64);
 }
 
+bool dirty_is_set(const struct pmap *p, enum dirty_consumer who, u64 index)
+{
+    return p->dirty[who][index / 64] & BIT(index % 64);
+}
+
 bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index)
 {
     u64 *word = &p->dirty[who][index / 64], bit = BIT(index % 64);
@@ -59,7 +62,7 @@ static void take_bit(void *ctx, u64 address, unsigned level, u64 *entry)
     if (!(__atomic_load_n(entry, __ATOMIC_RELAXED) & bit))
         return;
     __atomic_and_fetch(entry, ~bit, __ATOMIC_SEQ_CST);
-    dirty_mark(p, pmap_index(GPA(address)), level == 2 ? LARGE_PAGES : 1);
+    dirty_mark(p, pmap_index(GPA(address)), level == 2 ? PMAP_LARGE : 1);
 }
 
 void dirty_harvest(struct pmap *p)

@@ -17,5 +17,6 @@ void dirty_harvest(struct pmap *p);
 
 /* With the Pmap's lock held. */
 void dirty_mark(struct pmap *p, u64 index, u64 pages);
+bool dirty_is_set(const struct pmap *p, enum dirty_consumer who, u64 index);
 /* Was the page marked for that consumer? Forgets it. */
 bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index);

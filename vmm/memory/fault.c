@@ -3,7 +3,6 @@
 #include "kernel/frames.h"
 #include "kernel/string.h"
 #include "kernel/thread.h"
-#include "vmm/layout.h"
 #include "vmm/memory/pmap.h"
 
 #define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
@@ -100,27 +99,6 @@ static enum err fill_page(struct fault *f, const struct backing *backing)
 
 /* --- by state --------------------------------------------------------------------------------- */
 
-/* A whole 2 MiB, where the guest has that much, none of it is in use and the host has plenty. */
-static bool give_large(struct fault *f)
-{
-    struct pmap *p = f->pmap;
-    struct pmap_change c = {.gpa = GPA(ALIGN_DOWN(f->gpa.v, LARGE_SIZE)),
-                            .to = PAGE_PRIVATE,
-                            .prot = GUEST_PROT,
-                            .large = true};
-
-    if (c.gpa.v < LARGE_SIZE || !pmap_is_ram(p, c.gpa) ||
-        !pmap_is_ram(p, GPA(c.gpa.v + LARGE_SIZE - PAGE_SIZE)) ||
-        ptab_has_table(&p->slat.table, c.gpa.v, 2) || pmap_prepare(p, &c))
-        return false;
-    c.frame = pmap_frame_alloc(p, true);
-    if (!c.frame.v)
-        return false;
-    memset(phys_to_virt(c.frame), 0, LARGE_SIZE);
-    pmap_commit(p, &c);
-    return true;
-}
-
 static enum err resolve_empty(struct fault *f)
 {
     struct pmap_change c = {
@@ -128,7 +106,7 @@ static enum err resolve_empty(struct fault *f)
     enum err e;
 
     if (f->write)
-        return !f->entry && give_large(f) ? OK : fill_page(f, &backing_zero);
+        return fill_page(f, &backing_zero);
     if (f->entry)
         return OK;
     e = pmap_prepare(f->pmap, &c);
@@ -236,16 +214,18 @@ enum err pmap_fault(struct pmap *p, gpa_t gpa, bool write, struct pmap_waiter *w
 
 /* --- pages in flight -------------------------------------------------------------------------- */
 
-static void wake(struct pmap *p, u64 index, enum err result)
+void pmap_wake(struct pmap *p, u64 first, u64 last, enum err result)
 {
     struct pmap_waiter *w;
 
     LIST_FOR_EACH(w, &p->waiters, link)
     {
-        if (w->index != index && w->index != U64_MAX)
+        bool mine = w->index >= first && w->index <= last;
+
+        if (!mine && w->index != U64_MAX)
             continue;
         list_remove(&w->link);
-        w->result = w->index == index ? result : OK;
+        w->result = mine ? result : OK;
         __atomic_store_n(&w->waiting, false, __ATOMIC_RELEASE);
         thread_wake(w->thread);
     }
@@ -263,7 +243,7 @@ void pmap_fill_done(struct fill *fill, enum err result)
         pmap_commit(p, &c);
     if (!fill->dropped) {
         pmap_record(p, fill->index)->busy = 0;
-        wake(p, fill->index, result);
+        pmap_wake(p, fill->index, fill->index, result);
     }
     fill->dropped = false;
     __atomic_store_n(&fill->backing, NULL, __ATOMIC_RELEASE);

@@ -39,6 +39,7 @@ struct page {
         struct { /* PRIVATE */
             u64 : 4;
             u64 known : 1; /* the sharing scanner has hashed it since it was written */
+            u64 met : 1;   /* the scanner has looked at it before */
         };
         struct { /* SHARED: its place in the list of pages that show the frame (rmap.h) */
             u64 : 4;

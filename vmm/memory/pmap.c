@@ -9,9 +9,8 @@
 
 /* What is left for page tables, stacks and the shell when guests have taken all they get. */
 #define FRAME_RESERVE (MIB(4) / PAGE_SIZE)
-/* A VM takes no large page while the host has less than this free. */
+/* Nothing is put together to 2 MiB while the host has less than this free. */
 #define LARGE_RESERVE (MIB(32) / PAGE_SIZE)
-#define LARGE_PAGES   (LARGE_SIZE / PAGE_SIZE)
 #define LOW_PAGES     (GUEST_LOW_LIMIT / PAGE_SIZE)
 
 /* How long fills in flight may hold up the end of a VM before the log says so. */
@@ -148,7 +147,7 @@ static hpa_t shown_by(const struct pmap *p, u64 entry)
 u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
 {
     const struct ptab_format *format = p->slat.table.format;
-    u64 index = pmap_index(c->gpa), pages = c->large ? LARGE_PAGES : 1, old;
+    u64 index = pmap_index(c->gpa), pages = c->large ? PMAP_LARGE : 1, old;
     enum page_state from = pmap_state(p, index);
     unsigned level = 1;
 
@@ -173,20 +172,6 @@ void pmap_shoot_down(struct pmap *p)
     p->shoot_down(p);
 }
 
-enum err pmap_split(struct pmap *p, gpa_t gpa)
-{
-    unsigned level;
-    u64 entry = ptab_lookup(&p->slat.table, gpa.v, &level);
-    enum err e;
-
-    if (!entry || level != 2)
-        return OK;
-    e = ptab_split(&p->slat.table, gpa.v);
-    if (!e)
-        frame_split(p->slat.table.format->address(entry));
-    return e;
-}
-
 /* --- the end ---------------------------------------------------------------------------------- */
 
 /* Frees what shows the page, or all 512 of a large mapping; returns how many pages that were. */
@@ -204,20 +189,7 @@ static u64 release(struct pmap *p, u64 index)
     pmap_record(p, index)->busy = 0;
     if (entry && state != PAGE_EMPTY)
         frame_put(p->slat.table.format->address(entry));
-    return c.large ? LARGE_PAGES : 1;
-}
-
-static void wake_all(struct pmap *p, enum err result)
-{
-    struct pmap_waiter *w;
-
-    LIST_FOR_EACH(w, &p->waiters, link)
-    {
-        list_remove(&w->link);
-        w->result = result;
-        w->waiting = false;
-        thread_wake(w->thread);
-    }
+    return c.large ? PMAP_LARGE : 1;
 }
 
 void pmap_clear(struct pmap *p)
@@ -237,7 +209,8 @@ void pmap_clear(struct pmap *p)
         frame_put(virt_to_phys(*records));
         *records = NULL;
     }
-    wake_all(p, E_STATE);
+    pmap_wake(p, 0, U64_MAX, E_STATE);
+    p->clears++;
     __atomic_add_fetch(&p->slat.generation, 1, __ATOMIC_SEQ_CST);
     lock_release(&p->lock);
 }

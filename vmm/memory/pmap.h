@@ -1,8 +1,8 @@
 /* The Pmap: the map from a guest's pages to host frames, of one VM, with the state of each page (page.h).
  *
- * Memory is given when the guest first touches it: a whole 2 MiB where the guest has that much around the address and
- * the host has plenty, else 4 KiB; what is only read shows a frame of zeros that all VMs have in common. Every change
- * is made in two passes: pmap_prepare may fail and changes nothing that the guest can see; pmap_commit cannot fail.
+ * Memory is given by 4 KiB when the guest first writes it; what is only read shows a frame of zeros that all VMs have in
+ * common. 2 MiB that are full of pages of the VM's own can be put together, and split again (large.c). Every change is
+ * made in two passes: pmap_prepare may fail and changes nothing that the guest can see; pmap_commit cannot fail.
  *
  * Any thread. Functions take the Pmap's lock, but for those that say that it is held. */
 #pragma once
@@ -13,7 +13,8 @@
 #include "vmm/memory/page.h"
 #include "vmm/memory/rmap.h"
 
-#define PMAP_FILLS 32 /* slow fills in flight, of one VM */
+#define PMAP_FILLS 32                       /* slow fills in flight, of one VM */
+#define PMAP_LARGE (LARGE_SIZE / PAGE_SIZE) /* pages of a large mapping */
 
 struct thread;
 
@@ -30,6 +31,7 @@ struct pmap {
     u64 faults, joined, copied;  /* faults; of these onto pages in flight; copies on write */
     struct fill fill[PMAP_FILLS];
     struct list waiters;
+    u64 clears;                   /* how often all memory was taken away */
     u64 *dirty[DIRTY_CONSUMERS];  /* a bit a page; NULL: nobody wants to know */
     const struct backing *remote; /* of REMOTE pages; slow */
     /* Has every vCPU leave the guest or flush, so that none uses a translation from before the call. Called without
@@ -100,5 +102,14 @@ hpa_t pmap_frame_alloc(struct pmap *p, bool large) MUST_CHECK;
 struct page *pmap_record(const struct pmap *p, u64 index);
 /* After a change: no vCPU uses a translation from before it. Without the lock; waits for other CPUs. */
 void pmap_shoot_down(struct pmap *p);
+/* The pages from `first` to `last` have come, or will not: wakes who waits for them. */
+void pmap_wake(struct pmap *p, u64 first, u64 last, enum err result);
 /* Turns a large mapping into small ones. E_NOMEM; OK if there is none. */
 enum err pmap_split(struct pmap *p, gpa_t gpa) MUST_CHECK;
+
+/* --- without the lock --- */
+
+/* Copies the 512 pages from `first` on, a multiple of 512, into a large frame, and maps that. The guest reads on
+ * meanwhile; who writes waits. One thread at a time for each Pmap. E_STATE: they are not all PRIVATE and mapped small.
+ * E_NOMEM: the host has not plenty, or no such frame. */
+enum err pmap_promote(struct pmap *p, u64 first) MUST_CHECK;

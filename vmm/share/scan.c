@@ -1,304 +1,120 @@
-/* The thread that looks for equal pages. */
+/* The thread that looks for equal pages goes round the VMs. */
+#include "kernel/arch.h"
 #include "kernel/frames.h"
 #include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"
-#include "vmm/share/hash.h"
-#include "vmm/share/index.h"
-#include "vmm/share/merge.h"
-#include "vmm/share/share.h"
+#include "vmm/share/scan.h"
 
-#define MEMBERS     256 /* VM slots; an index entry has 8 bits for one */
-#define BATCH       32  /* merges for one pair of shoot-downs */
-#define TURN        64  /* pages of one VM before it is the next one's turn */
-#define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
-#define KNOWN_FOR                                                                                  \
-    16 /* passes after which an unchanged page is hashed again: it may have left the index */
-#define TICK      MSEC(10)
-#define BACK_OFF  32  /* the rate never falls below this part of what is set */
+#define TURN      64  /* pages of one VM before it is the next one's turn */
 #define PIECE     128 /* pages before others may have the CPU */
+#define BACK_OFF  32  /* the rate never falls below this part of what is set */
+#define TICK      MSEC(10)
 #define NOW_LIMIT SEC(600)
 
-struct member {
-    struct pmap *pmap; /* NULL: the slot is free */
-    u16 group;
-    u64 cursor; /* the next page */
-    struct share_vm_stats stats;
-    u64 wanted; /* passes that share_now waits for */
-};
+struct member share_members[SHARE_MEMBERS];
+struct share_stats share_counts = {.on = true, .rate = SHARE_RATE, .rate_now = SHARE_RATE};
+struct index share_index;
 
 static struct lock share_lock; /* members and `working`; taken before a Pmap's lock */
-static struct member members[MEMBERS];
-static unsigned last; /* whose turn it was */
-static bool working;  /* the thread uses members without the lock */
+static bool working;           /* the thread uses members without the lock */
+static unsigned last;          /* whose turn it was */
 static struct thread *thread;
-static struct index seen;
 static u64 key;
-static bool hurry; /* share_now waits */
-static struct share_stats stats = {.on = true, .rate = SHARE_RATE, .rate_now = SHARE_RATE};
-static u64 found_in_round, passes_in_round;
-void (*share_freed)(void);
+static bool hurry;                        /* share_now waits */
+static u64 passes_in_round, found_before; /* merges until this round began */
 
-/* --- a batch of merges ------------------------------------------------------------------------ */
-
-static struct merge batch[BATCH];
-static struct {
-    struct member *member;
-    u64 hash;
-    unsigned way;
-} origin[BATCH];
-static unsigned batched;
-
-static void remember(const struct merge *m, u64 hash, unsigned way, const struct member *of)
-{
-    struct index_hit hit = {.kind = INDEX_PAGE, .vm = (u32)(of - members), .page = m->page};
-
-    if (m->done && m->kind == MERGE_ZERO)
-        return;
-    if (m->done)
-        hit = (struct index_hit){.kind = INDEX_FRAME, .frame = m->frame.v / PAGE_SIZE};
-    index_put(&seen, hash, way, &hit);
-}
-
-static void run_batch(void)
-{
-    bool freed = false;
-
-    merge_run(batch, batched);
-    for (unsigned i = 0; i < batched; i++) {
-        struct merge *m = &batch[i];
-        struct member *of = origin[i].member;
-
-        if (m->done || m->stale)
-            remember(m, origin[i].hash, origin[i].way, of);
-        freed |= m->done;
-        if (!m->done) {
-            stats.undone++;
-        } else if (m->kind == MERGE_ZERO) {
-            stats.zeros++;
-            of->stats.zeros++;
-        } else {
-            stats.merges++;
-            of->stats.merges++;
-        }
-        found_in_round += m->done;
-    }
-    batched = 0;
-    if (freed && share_freed)
-        share_freed();
-}
-
-static void add(struct member *of, const struct merge *m, u64 hash, unsigned way)
-{
-    batch[batched] = *m;
-    origin[batched].member = of;
-    origin[batched].hash = hash;
-    origin[batched].way = way;
-    if (++batched == BATCH)
-        run_batch();
-}
-
-/* --- one page --------------------------------------------------------------------------------- */
-
-/* Is what the index remembers still worth a try? */
-static bool usable(const struct member *of, u64 page, const struct index_hit *hit)
-{
-    const struct member *other = &members[hit->vm];
-
-    if (hit->kind == INDEX_FRAME)
-        return true; /* frame_get_if asks */
-    return other->pmap && other->group == of->group && hit->page < pmap_pages(other->pmap) &&
-           !(other == of && hit->page == page);
-}
-
-static u64 group_key(u16 group)
+u64 share_key(u16 group)
 {
     return key ^ group * 0x9e3779b97f4a7c15ull;
 }
 
-/* A page that nobody has written lately. */
-static void seek_partner(struct member *of, u64 page, u64 hash)
-{
-    struct merge m = {.pmap = of->pmap, .page = page, .group = of->group};
-    struct index_hit hit;
-    unsigned way = 0;
-
-    if (index_find(&seen, hash, &way, &hit) && usable(of, page, &hit)) {
-        m.kind = hit.kind == INDEX_FRAME ? MERGE_FRAME : MERGE_PAGE;
-        m.frame = HPA(hit.frame * PAGE_SIZE);
-        if (m.kind == MERGE_PAGE) {
-            m.other = members[hit.vm].pmap;
-            m.other_page = hit.page;
-        }
-        add(of, &m, hash, way);
-        return;
-    }
-    remember(&m, hash, way, of);
-}
-
-enum look { LOOK_SKIP, LOOK_ZERO, LOOK_HASHED, LOOK_LARGE };
-
-/* Decides under the Pmap's lock what there is to do. */
-static enum look look_locked(struct member *of, u64 index, u64 *hash)
-{
-    struct pmap *p = of->pmap;
-    struct page *page = pmap_record(p, index);
-    unsigned level;
-    u64 entry = ptab_lookup(&p->slat.table, pmap_gpa(index).v, &level);
-    const void *content;
-
-    if (!page || page->state != PAGE_PRIVATE || page->busy || !entry)
-        return LOOK_SKIP;
-    if (level != 1)
-        return LOOK_LARGE;
-    if (dirty_take(p, DIRTY_SHARE, index)) {
-        page->known = 0;
-        stats.young++;
-        return LOOK_SKIP;
-    }
-    if (page->known && of->stats.passes % KNOWN_FOR) {
-        stats.unchanged++;
-        return LOOK_SKIP;
-    }
-    page->known = 1;
-    stats.hashed++;
-    content = phys_to_virt(p->slat.table.format->address(entry));
-    if (page_is_zero(content))
-        return LOOK_ZERO;
-    *hash = page_hash(content, group_key(of->group));
-    return LOOK_HASHED;
-}
-
-/* --- 2 MiB at once ---------------------------------------------------------------------------- */
-
-/* How many of its pages are zero, or were seen elsewhere. The pages are put in the index, so that an equal large page
- * finds them. The guest may write meanwhile: this is an estimate. */
-static unsigned promise_of(struct member *of, u64 first)
-{
-    unsigned promise = 0;
-
-    for (u64 i = first; i < first + LARGE_PAGES; i++) {
-        struct merge m = {.pmap = of->pmap, .page = i};
-        struct index_hit hit;
-        unsigned way = 0, level;
-        u64 entry, hash = 0;
-        bool zero;
-
-        lock_acquire(&of->pmap->lock);
-        entry = ptab_lookup(&of->pmap->slat.table, pmap_gpa(first).v, &level);
-        if (!entry || level != 2) {
-            lock_release(&of->pmap->lock);
-            return 0;
-        }
-        const u8 *content = phys_to_virt(
-            HPA(of->pmap->slat.table.format->address(entry).v + (i - first) * PAGE_SIZE));
-
-        zero = page_is_zero(content);
-        if (!zero)
-            hash = page_hash(content, group_key(of->group));
-        lock_release(&of->pmap->lock);
-        if (zero || (index_find(&seen, hash, &way, &hit) && usable(of, i, &hit)))
-            promise++;
-        else
-            remember(&m, hash, way, of);
-    }
-    return promise;
-}
-
-static void look_large(struct member *of, u64 first)
-{
-    struct pmap *p = of->pmap;
-    enum err e;
-
-    stats.hashed += LARGE_PAGES;
-    if (promise_of(of, first) < SHARE_SPLIT)
-        return;
-    lock_acquire(&p->lock);
-    e = pmap_split(p, pmap_gpa(first));
-    dirty_mark(p, first, LARGE_PAGES);
-    lock_release(&p->lock);
-    pmap_shoot_down(p); /* CPUs must note writes in the new entries */
-    stats.splits += !e;
-}
-
 /* --- going round ------------------------------------------------------------------------------ */
 
-/* Looks at one page, or at 2 MiB; returns how far that went. */
-static u64 look(struct member *of, u64 index)
+static bool is_there(const struct member *m)
 {
-    struct pmap *p = of->pmap;
-    struct merge zero = {.kind = MERGE_ZERO, .pmap = p, .page = index};
-    enum look what;
-    u64 hash = 0;
-
-    if (!p->records[index / PMAP_RECORDS])
-        return PMAP_RECORDS - index % PMAP_RECORDS;
-    stats.looked++;
-    lock_acquire(&p->lock);
-    what = look_locked(of, index, &hash);
-    lock_release(&p->lock);
-    switch (what) {
-    case LOOK_ZERO: add(of, &zero, 0, INDEX_WAYS); break;
-    case LOOK_HASHED: seek_partner(of, index, hash); break;
-    case LOOK_LARGE:
-        look_large(of, ALIGN_DOWN(index, LARGE_PAGES));
-        stats.looked += LARGE_PAGES - 1;
-        return LARGE_PAGES;
-    case LOOK_SKIP: break;
-    }
-    return 1;
+    return m->pmap;
 }
 
-static unsigned member_count(void)
+/* Of its own: one that is off has none. */
+static bool has_memory(const struct member *m)
+{
+    return m->pmap && m->pmap->count[PAGE_PRIVATE];
+}
+
+static unsigned count_members(bool (*that)(const struct member *m))
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < MEMBERS; i++)
-        n += members[i].pmap != NULL;
+    for (unsigned i = 0; i < SHARE_MEMBERS; i++)
+        n += that(&share_members[i]);
     return n;
 }
 
 /* A round in which nothing was found halves the rate; one in which something was brings it back. */
+static void end_round(void)
+{
+    u64 found = share_counts.merges + share_counts.zeros, least = share_counts.rate / BACK_OFF;
+
+    share_counts.rounds++;
+    share_counts.rate_now =
+        found != found_before ? share_counts.rate : MAX(share_counts.rate_now / 2, MAX(least, 1));
+    found_before = found;
+    passes_in_round = 0;
+}
+
 static void end_pass(struct member *m)
 {
     m->cursor = 0;
     m->stats.passes++;
-    if (++passes_in_round < member_count())
-        return;
-    stats.rounds++;
-    stats.rate_now =
-        found_in_round ? stats.rate : MAX(stats.rate_now / 2, MAX(stats.rate / BACK_OFF, 1));
-    passes_in_round = found_in_round = 0;
+    if (++passes_in_round >= count_members(has_memory))
+        end_round();
+}
+
+static void begin_pass(struct member *m)
+{
+    m->due = time_now() + SHARE_PASS;
+    dirty_harvest(m->pmap);
 }
 
 static u64 turn_of(struct member *m, u64 budget)
 {
-    u64 end = pmap_pages(m->pmap), before = stats.looked;
+    u64 end = pmap_pages(m->pmap), before = share_counts.looked;
 
     if (!m->cursor)
-        dirty_harvest(m->pmap);
-    while (stats.looked - before < budget && m->cursor < end)
-        m->cursor += look(m, m->cursor);
+        begin_pass(m);
+    while (share_counts.looked - before < budget && m->cursor < end)
+        m->cursor += look_at(m, m->cursor);
     if (m->cursor >= end)
         end_pass(m);
-    return MAX(stats.looked - before, TURN); /* an empty VM has its turn, too */
+    return MAX(share_counts.looked - before, 1);
 }
 
-/* The next VM in turn; in a hurry, of those that have not had their pass. */
+/* Is there anything to do for it now? In a hurry: has it not had its pass? */
+static bool is_its_turn(const struct member *m)
+{
+    if (!m->pmap)
+        return false;
+    if (hurry)
+        return m->stats.passes < m->wanted;
+    return has_memory(m) && (m->cursor || time_now() >= m->due);
+}
+
 static struct member *next_member(void)
 {
-    for (unsigned i = 1; i <= MEMBERS; i++) {
-        struct member *m = &members[(last + i) % MEMBERS];
+    for (unsigned i = 1; i <= SHARE_MEMBERS; i++) {
+        struct member *m = &share_members[(last + i) % SHARE_MEMBERS];
 
-        if (m->pmap && (!hurry || m->stats.passes < m->wanted)) {
-            last = (unsigned)(m - members);
+        if (is_its_turn(m)) {
+            last = (unsigned)(m - share_members);
             return m;
         }
     }
     return NULL;
 }
 
-static void work(u64 budget)
+/* Returns for how many pages there was something to do. */
+static u64 work(u64 budget)
 {
     u64 start = time_now(), done = 0;
     struct member *m;
@@ -308,24 +124,26 @@ static void work(u64 budget)
     lock_release(&share_lock);
     while (done < budget && (m = next_member()))
         done += turn_of(m, MIN(budget - done, TURN));
-    if (batched)
-        run_batch();
+    look_finish();
     if (hurry && !next_member())
         hurry = false;
     __atomic_store_n(&working, false, __ATOMIC_RELEASE);
-    stats.busy_ns += time_now() - start;
+    share_counts.busy_ns += time_now() - start;
+    return done;
 }
 
 /* What the rate allows for one tick; if that takes longer, the next follows at once. */
 static void tick(void)
 {
-    u64 end = time_now() + TICK, left = MAX(stats.rate_now * TICK / SEC(1), 1);
+    u64 end = time_now() + TICK, left = MAX(share_counts.rate_now * TICK / SEC(1), 1), done = 0;
 
-    for (; left && stats.on && !hurry; left -= MIN(left, PIECE)) {
-        work(MIN(left, PIECE));
+    for (; left && share_counts.on && !hurry; left -= MIN(left, PIECE)) {
+        done += work(MIN(left, PIECE));
         thread_yield();
     }
-    if (time_now() < end)
+    if (!done)
+        thread_sleep(SHARE_PASS); /* no pass is due */
+    else if (time_now() < end)
         thread_sleep(end - time_now());
 }
 
@@ -333,7 +151,7 @@ static void share_thread(void *unused)
 {
     (void)unused;
     for (;;) {
-        if (!member_count() || !(stats.on || hurry)) {
+        if (!count_members(is_there) || !(share_counts.on || hurry)) {
             hurry = false;
             thread_block();
         } else if (hurry) {
@@ -350,21 +168,21 @@ static void share_thread(void *unused)
 enum err share_attach(struct pmap *p, u16 group)
 {
     enum err e = dirty_attach(p, DIRTY_SHARE);
-    struct member *m = members;
+    struct member *m = share_members;
 
     if (e)
         return e;
     lock_acquire(&share_lock);
-    while (m < members + MEMBERS && m->pmap)
+    while (m < share_members + SHARE_MEMBERS && m->pmap)
         m++;
-    if (m < members + MEMBERS)
+    if (m < share_members + SHARE_MEMBERS)
         *m = (struct member){.pmap = p, .group = group};
     lock_release(&share_lock);
-    if (m == members + MEMBERS) {
+    if (m == share_members + SHARE_MEMBERS) {
         dirty_detach(p, DIRTY_SHARE);
         return E_NOMEM;
     }
-    stats.rate_now = stats.rate;
+    share_counts.rate_now = share_counts.rate;
     if (thread)
         thread_wake(thread);
     return OK;
@@ -372,9 +190,9 @@ enum err share_attach(struct pmap *p, u16 group)
 
 static struct member *member_of(const struct pmap *p)
 {
-    for (unsigned i = 0; i < MEMBERS; i++)
-        if (members[i].pmap == p)
-            return &members[i];
+    for (unsigned i = 0; i < SHARE_MEMBERS; i++)
+        if (share_members[i].pmap == p)
+            return &share_members[i];
     return NULL;
 }
 
@@ -398,26 +216,26 @@ void share_detach(struct pmap *p)
 
 void share_set(bool on)
 {
-    stats.on = on;
-    stats.rate_now = stats.rate;
+    share_counts.on = on;
+    share_counts.rate_now = share_counts.rate;
     if (thread)
         thread_wake(thread);
 }
 
 void share_set_rate(u64 pages_per_second)
 {
-    stats.rate = stats.rate_now = pages_per_second;
+    share_counts.rate = share_counts.rate_now = pages_per_second;
 }
 
 enum err share_now(struct why *why)
 {
     u64 end = time_now() + NOW_LIMIT;
 
-    if (!thread || !member_count())
+    if (!thread || !count_members(is_there))
         return why_set(why, E_STATE, "there is no VM whose pages could be shared");
     lock_acquire(&share_lock);
-    for (unsigned i = 0; i < MEMBERS; i++)
-        members[i].wanted = members[i].stats.passes + (members[i].cursor ? 2 : 1);
+    for (unsigned i = 0; i < SHARE_MEMBERS; i++)
+        share_members[i].wanted = share_members[i].stats.passes + (share_members[i].cursor ? 2 : 1);
     hurry = true;
     lock_release(&share_lock);
     thread_wake(thread);
@@ -431,7 +249,7 @@ enum err share_now(struct why *why)
 
 void share_get_stats(struct share_stats *s)
 {
-    *s = stats;
+    *s = share_counts;
 }
 
 void share_get_vm_stats(const struct pmap *p, struct share_vm_stats *s)
@@ -443,7 +261,7 @@ void share_get_vm_stats(const struct pmap *p, struct share_vm_stats *s)
 
 enum err share_start(u64 pages)
 {
-    enum err e = index_create(&seen, pages);
+    enum err e = index_create(&share_index, pages);
 
     key = arch_tsc() * 0x9e3779b97f4a7c15ull;
     return e ? e : thread_create(&thread, "share", share_thread, NULL);

@@ -5,16 +5,23 @@
  * there is something, both pages are protected from writes, all CPUs are made to forget that they could write, and only
  * then the two are compared and, if equal, mapped to one frame. A write in between undoes it.
  *
- * Large mappings: 2 MiB in which at least SHARE_SPLIT pages are zero or were seen elsewhere are split into small ones,
- * whose pages then go the same way; others are left whole. */
+ * Large mappings: memory comes by 4 KiB. When 2 MiB are full of pages of the VM's own, and each of them was hashed and has
+ * no equal, or is written all the time, they are put together (vmm/memory/large.c), if the host has plenty. A large
+ * mapping is hashed once, and then when it was not written, each 16th pass; one that is written in each pass, each 8th.
+ * Where at least SHARE_SPLIT of its pages are zero or were seen elsewhere it is split again, and its pages go their way.
+ *
+ * A pass over a VM begins SHARE_PASS after its last one at the earliest: what was not written in between is calm. A VM
+ * without memory of its own, as one that is off, is left out. */
 #pragma once
 #include "kernel/err.h"
+#include "kernel/timer.h"
 
 struct pmap;
 
 #define SHARE_SPLIT         8 /* pages that sharing must promise to save before 2 MiB are split */
 #define SHARE_RATE          10000 /* pages a second that are looked at, if nothing else is said */
 #define SHARE_RATE_MAX      10000000
+#define SHARE_PASS          MSEC(20)
 #define SHARE_DEFAULT_GROUP 1
 
 struct share_stats {
@@ -25,7 +32,7 @@ struct share_stats {
     u64 looked;   /* pages */
     u64 young, unchanged,
         hashed; /* of these: written lately; not written since they were hashed; hashed */
-    u64 merges, zeros, undone, splits;
+    u64 merges, zeros, undone, splits, promotions;
     u64 busy_ns;
 };
 struct share_vm_stats {

@@ -37,7 +37,8 @@ static void print_host(void)
     shell_row("merged", "%llu pages; %llu zero pages given back; %llu undone",
               (unsigned long long)s.merges, (unsigned long long)s.zeros,
               (unsigned long long)s.undone);
-    shell_row("split", "%llu large mappings", (unsigned long long)s.splits);
+    shell_row("2 MiB", "%llu put together, %llu split", (unsigned long long)s.promotions,
+              (unsigned long long)s.splits);
     shell_row("CPU", "%llu.%llu %% since boot", busy / 10, busy % 10);
 }
 

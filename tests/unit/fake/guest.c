@@ -44,12 +44,13 @@ static void walk(struct fake_guest *g, u64 gpa, bool write)
     if (write) {
         u64 *table = phys_to_virt(g->pmap.slat.table.root);
 
-        for (level = 4; level > 1; level--)
-            table = phys_to_virt(format->address(table[gpa >> (3 + 9 * level) & 511]));
-        table[gpa >> 12 & 511] |= format->dirty;
+        for (unsigned at = 4; at > level; at--)
+            table = phys_to_virt(format->address(table[gpa >> (3 + 9 * at) & 511]));
+        table[gpa >> (3 + 9 * level) & 511] |= format->dirty;
     }
     g->tlb[index % FAKE_GUEST_TLB].index = index;
-    g->tlb[index % FAKE_GUEST_TLB].host = phys_to_virt(format->address(e));
+    g->tlb[index % FAKE_GUEST_TLB].host =
+        phys_to_virt(HPA(format->address(e).v + (level == 2 ? gpa & LARGE_MASK & ~PAGE_MASK : 0)));
     g->tlb[index % FAKE_GUEST_TLB].writable = format->prot(e) & PROT_WRITE;
     g->tlb[index % FAKE_GUEST_TLB].dirty = write;
 }

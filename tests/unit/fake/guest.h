@@ -18,7 +18,7 @@ struct fake_guest {
     void (*late)(struct fake_guest *g), (*after)(struct fake_guest *g);
 };
 
-/* Makes its Pmap, which must be given no large page. */
+/* Makes its Pmap. */
 void fake_guest_make(struct fake_guest *g, u64 memory, u16 owner);
 u64 fake_guest_read(struct fake_guest *g, u64 gpa);
 void fake_guest_write(struct fake_guest *g, u64 gpa, u64 value);
