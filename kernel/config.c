@@ -99,6 +99,47 @@ static bool add_file(struct parser *p, const char *value)
            ++c->file_count;
 }
 
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* All of the text, 64 digits. */
+static bool parse_key(const char *s, u8 key[CONFIG_KEY])
+{
+    if (strlen(s) != 2 * CONFIG_KEY)
+        return false;
+    for (unsigned i = 0; i < CONFIG_KEY; i++) {
+        int high = hex_digit(s[2 * i]), low = hex_digit(s[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        key[i] = (u8)(high << 4 | low);
+    }
+    return true;
+}
+
+/* GROUP KEY */
+static bool add_secret(struct parser *p, const char *value)
+{
+    struct config *c = p->config;
+    struct config_secret secret = {.group = ""};
+    const char *space = strchr(value, ' ');
+
+    if (!space || (size_t)(space - value) >= CONFIG_NAME || c->secret_count == CONFIG_MAX_SECRETS)
+        return false;
+    memcpy(secret.group, value, (size_t)(space - value));
+    while (*space == ' ')
+        space++;
+    for (u32 i = 0; i < c->secret_count; i++)
+        if (str_equal(c->secret[i].group, secret.group))
+            return false;
+    if (!is_name(secret.group) || !parse_key(space, secret.key))
+        return false;
+    c->secret[c->secret_count++] = secret;
+    return true;
+}
+
 static bool set_memory(struct parser *p, const char *value)
 {
     u64 bytes;
@@ -117,6 +158,11 @@ static bool set_cpus(struct parser *p, const char *value)
         return false;
     p->vm->vcpus = (u32)n;
     return true;
+}
+
+static bool set_group(struct parser *p, const char *value)
+{
+    return is_name(value) && str_copy(p->vm->group, CONFIG_NAME, value);
 }
 
 static bool set_kernel(struct parser *p, const char *value)
@@ -163,7 +209,8 @@ static bool begin_vm(struct parser *p, const char *value)
         if (str_equal(c->vm[i].name, value))
             return false;
     p->vm = &c->vm[c->vm_count++];
-    *p->vm = (struct config_vm){.memory = MIB(256), .vcpus = 1, .line = p->line};
+    *p->vm =
+        (struct config_vm){.memory = MIB(256), .vcpus = 1, .line = p->line, .group = CONFIG_GROUP};
     return str_copy(p->vm->name, CONFIG_NAME, value);
 }
 
@@ -172,9 +219,12 @@ static const struct key keys[] = {
     {"address", false, set_address, "an IPv4 address with its prefix, as 192.0.2.1/24"},
     {"console", false, set_console, "com1 to com4, and a rate from 9600 to 115200, as com1 115200"},
     {"file", false, add_file, "a file on the boot volume, 63 characters at most; 48 files at most"},
+    {"secret", false, add_secret,
+     "a trust group that has none yet, and 64 hex digits; 16 groups at most"},
     {"vm", false, begin_vm, "a new name: letters, digits, - _ . (31 at most); 16 VMs at most"},
     {"memory", true, set_memory, "a size from 4M to 1024G in whole pages, as 512M"},
     {"cpus", true, set_cpus, "a number from 1 to 16"},
+    {"group", true, set_group, "a name: letters, digits, - _ . (31 at most)"},
     {"kernel", true, set_kernel, "a file on the boot volume, 63 characters at most"},
     {"initrd", true, set_initrd, "a file on the boot volume, 63 characters at most"},
     {"module", true, set_module, "a file on the boot volume and its arguments; 4 modules at most"},

@@ -7,15 +7,25 @@
 #include "kernel/err.h"
 
 #define CONFIG_MAX_VMS     16
+#define CONFIG_GROUP       "default" /* of a VM that names none */
 #define CONFIG_MAX_MODULES 4
 #define CONFIG_MAX_FILES   48
 #define CONFIG_NAME        32
 #define CONFIG_PATH        64
 #define CONFIG_CMDLINE     512
+#define CONFIG_MAX_SECRETS 16
+#define CONFIG_KEY         32 /* bytes */
+
+/* What the hosts of a cluster have in common for a trust group. */
+struct config_secret {
+    char group[CONFIG_NAME];
+    u8 key[CONFIG_KEY];
+};
 
 struct config_vm {
     char name[CONFIG_NAME];
-    u64 memory; /* bytes */
+    char group[CONFIG_NAME]; /* trust group: it shares pages with VMs of the same one */
+    u64 memory;              /* bytes */
     u32 vcpus;
     bool autostart;
     u32 line; /* where it begins */
@@ -34,6 +44,8 @@ struct config {
     u16 console_port; /* I/O port of the serial line */
     u32 file_count;
     char file[CONFIG_MAX_FILES][CONFIG_PATH]; /* to load for VMs that are made in the shell */
+    u32 secret_count;
+    struct config_secret secret[CONFIG_MAX_SECRETS];
     u32 vm_count;
     struct config_vm vm[CONFIG_MAX_VMS];
 };

@@ -6,6 +6,7 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/string.h"
+#include "vmm/share/group.h"
 #include "vmm/share/share.h"
 
 /* How long a vCPU may take to leave its guest. */
@@ -316,6 +317,7 @@ static enum err build(struct vm *vm, struct why *why)
     struct cpuid_host host = {.cpuid = host_cpuid};
     struct cpuid_config cpuid = {.vcpus = vm->config.vcpus, .invariant_tsc = arch_tsc_invariant()};
     struct uart_sink sink = {vm_console_put, &vm->console};
+    u16 group;
     enum err e;
 
     vm->wall_clock = arch_wall_clock_at_boot() + time_now() / SEC(1);
@@ -325,8 +327,11 @@ static enum err build(struct vm *vm, struct why *why)
         return e;
     e = pmap_create(&vm->pmap, vm->config.memory, vm->id);
     vm->pmap.shoot_down = shoot_down;
+    if (!e && share_group(vm->config.group, &group))
+        return why_set(why, E_NOMEM, "there are %u trust groups already, and %s would be one more",
+                       SHARE_GROUPS, vm->config.group);
     if (!e)
-        e = share_attach(&vm->pmap, SHARE_DEFAULT_GROUP);
+        e = share_attach(&vm->pmap, group);
     for (u32 i = 0; i < vm->config.vcpus && !e; i++)
         e = vcpu_create(vm, i);
     return e ? why_set(why, e, "no memory for %s's page tables and vCPUs", vm->config.name) : OK;

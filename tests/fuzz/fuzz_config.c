@@ -33,11 +33,12 @@ static void check_vm(const struct config_vm *vm)
 {
     char path[CONFIG_PATH];
 
-    CHECK(vm->name[0]);
+    CHECK(vm->name[0] && vm->group[0]);
     CHECK(vm->memory >= MIB(4) && vm->memory <= GIB(1024) && !(vm->memory & PAGE_MASK));
     CHECK(vm->vcpus >= 1 && vm->vcpus <= 16);
     CHECK(vm->module_count <= CONFIG_MAX_MODULES);
     check_text(vm->name, sizeof(vm->name));
+    check_text(vm->group, sizeof(vm->group));
     check_text(vm->kernel, sizeof(vm->kernel));
     check_text(vm->initrd, sizeof(vm->initrd));
     check_text(vm->cmdline, sizeof(vm->cmdline));
@@ -56,7 +57,11 @@ static void check_config(const char *text, size_t size)
     told = last_line = 0;
     CHECK(config_parse(&c, text, size, on_wrong, &told) == told);
     CHECK(c.vm_count <= CONFIG_MAX_VMS && c.file_count <= CONFIG_MAX_FILES && c.prefix <= 32);
-    CHECK(c.host[0]);
+    CHECK(c.host[0] && c.secret_count <= CONFIG_MAX_SECRETS);
+    for (u32 i = 0; i < c.secret_count; i++) {
+        check_text(c.secret[i].group, sizeof(c.secret[i].group));
+        CHECK(c.secret[i].group[0]);
+    }
     check_text(c.host, sizeof(c.host));
     for (u32 i = 0; i < c.file_count; i++)
         check_text(c.file[i], sizeof(c.file[i]));

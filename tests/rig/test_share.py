@@ -33,6 +33,18 @@ def test_equal_pages_are_found_and_given_back_when_a_vm_ends(host, kind, make_vm
         console.expect(r"DONE passed=1 failed=0", LINUX_LIMIT[kind])
 
 
+def test_vms_of_different_groups_share_nothing(host, kind, make_vm):
+    for name in ("g1", "g2"):
+        make_vm(name, "still.elf", memory="16M", group=name)
+        with host.console(name) as console:
+            console.expect("filled")
+    for _ in range(3):
+        host.run("share now", timeout=120)
+    _, frames, _ = shared(host)
+    assert frames >= 128, frames  # each has 64 contents, the same as the other's
+    assert re.search("^group +g2$", host.run("vm info g2"), re.M)
+
+
 def test_guests_that_write_while_their_pages_are_merged_keep_every_byte(host, kind, make_vm):
     host.run("share rate 1000000")
     for name in ("r1", "r2"):

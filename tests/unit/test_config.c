@@ -58,6 +58,8 @@ static void every_key_is_understood(void **state)
                            "host alpha-1.example\n"
                            "address 192.0.2.1/24\n"
                            "console com2 9600\n"
+                           "secret lab 000102030405060708090a0b0c0d0e0f"
+                           "101112131415161718191a1b1c1d1eff\n"
                            "file spare.elf\n"
                            "\n"
                            "vm web\n"
@@ -65,6 +67,7 @@ static void every_key_is_understood(void **state)
                            "    initrd boot/initrd.gz\n"
                            "    memory 512M\n"
                            "    cpus 4\n"
+                           "    group lab\n"
                            "    module mod1 with arguments\n"
                            "    module mod2\n"
                            "    cmdline console=ttyS0  quiet a=\"b c\" # not a comment\n"
@@ -90,7 +93,14 @@ static void every_key_is_understood(void **state)
     assert_string_equal(config.vm[0].module[1], "mod2");
     assert_string_equal(config.vm[0].cmdline, "console=ttyS0  quiet a=\"b c\" # not a comment");
     assert_true(config.vm[0].autostart);
-    assert_int_equal(config.vm[0].line, 7);
+    assert_int_equal(config.vm[0].line, 8);
+    assert_string_equal(config.vm[0].group, "lab");
+    assert_string_equal(config.vm[1].group, CONFIG_GROUP);
+    assert_int_equal(config.secret_count, 1);
+    assert_string_equal(config.secret[0].group, "lab");
+    for (unsigned i = 0; i < CONFIG_KEY - 1; i++)
+        assert_int_equal(config.secret[0].key[i], i);
+    assert_int_equal(config.secret[0].key[CONFIG_KEY - 1], 0xff);
     assert_string_equal(config.vm[1].name, "db");
     assert_int_equal(config.vm[1].memory, MIB(256));
     assert_int_equal(config.vm[1].vcpus, 1);
@@ -107,6 +117,17 @@ static void every_wrong_value_is_named_with_what_was_expected(void **state)
         {"host al pha", "host: expected a name"},
         {"host 0123456789012345678901234567890123", "host: expected a name"},
         {"host al/pha", "host: expected a name"},
+        {"secret", "secret: expected a trust group"},
+        {"secret lab", "secret: expected a trust group"},
+        {"secret lab 00", "secret: expected a trust group"},
+        {"secret lab 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1g",
+         "secret: expected a trust group"},
+        {"secret lab 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f0",
+         "secret: expected a trust group"},
+        {"secret -lab 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+         "secret: expected a trust group"},
+        {"vm a\ngroup", "group: expected a name"},
+        {"vm a\ngroup a b", "group: expected a name"},
         {"address 192.0.2.1", "address: expected an IPv4 address with its prefix"},
         {"address 192.0.2.256/24", "address: expected"},
         {"address 192.0.2/24", "address: expected"},

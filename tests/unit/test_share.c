@@ -5,8 +5,10 @@
 #include "fake/guest.h"
 #include "kernel/arch.h"
 #include "kernel/frames.h"
+#include "kernel/host.h"
 #include "kernel/thread.h"
 #include "vmm/memory/guest_mem.h"
+#include "vmm/share/group.h"
 #include "vmm/share/hash.h"
 #include "vmm/share/index.h"
 #include "vmm/share/share.h"
@@ -21,10 +23,23 @@ const struct hvm_ops *hvm = &ops;
 static struct fake_guest a, b;
 static struct why why;
 
-static void make(struct fake_guest *g, u16 owner, u16 group)
+struct config host_config = {.secret_count = 3,
+                             .secret = {{.group = "cluster", .key = {1, 2}},
+                                        {.group = "same", .key = {1, 2}},
+                                        {.group = "other", .key = {1, 3}}}};
+
+static u16 group(const char *name)
+{
+    u16 number;
+
+    assert_int_equal(share_group(name, &number), OK);
+    return number;
+}
+
+static void make(struct fake_guest *g, u16 owner, const char *of)
 {
     fake_guest_make(g, MEMORY, owner);
-    assert_int_equal(share_attach(&g->pmap, group), OK);
+    assert_int_equal(share_attach(&g->pmap, group(of)), OK);
 }
 
 static void start(u64 memory)
@@ -35,8 +50,8 @@ static void start(u64 memory)
     pmap_zero_frame = HPA(0);
     assert_int_equal(share_start(memory / PAGE_SIZE), OK);
     share_set(true);
-    make(&a, 1, 1);
-    make(&b, 2, 1);
+    make(&a, 1, "one");
+    make(&b, 2, "one");
 }
 
 /* With so little memory that nothing is put together. */
@@ -183,7 +198,7 @@ static void trust_groups_share_nothing(void **state)
 {
     (void)state;
     share_detach(&b.pmap);
-    assert_int_equal(share_attach(&b.pmap, 2), OK);
+    assert_int_equal(share_attach(&b.pmap, group("two")), OK);
     fill(&a, 0, 5);
     fill(&b, 0, 5);
     passes(3);
@@ -201,9 +216,94 @@ static void a_vm_that_ends_gives_back_its_users_and_the_other_keeps_its_bytes(vo
     pmap_destroy(&a.pmap);
     assert_true(has(&b, 0, 5));
     assert_int_equal(frame_users(HPA(frame_of(&b, 0))), 1);
-    make(&a, 1, 1);
+    make(&a, 1, "one");
     passes(1);
     assert_true(has(&b, 0, 5));
+}
+
+/* --- groups, and pages by their hash -------------------------------------------------------------- */
+
+static void hosts_with_one_secret_come_to_one_hash(void **state)
+{
+    u16 cluster = group("cluster");
+
+    (void)state;
+    assert_int_equal(share_key(cluster), share_key(group("same")));
+    assert_int_not_equal(share_key(cluster), share_key(group("other")));
+    assert_int_not_equal(share_key(cluster), share_key(group("one")));
+    assert_int_not_equal(share_key(group("one")), share_key(group("two")));
+    assert_true(share_group_has_secret(cluster));
+    assert_false(share_group_has_secret(group("one")));
+    assert_int_equal(group("cluster"), cluster);
+    assert_string_equal(share_group_name(cluster), "cluster");
+}
+
+static void there_is_an_end_to_groups(void **state)
+{
+    char name[] = "g-00";
+    u16 number;
+
+    (void)state;
+    for (unsigned i = 0; i < SHARE_GROUPS; i++) {
+        name[2] = (char)('0' + i / 10), name[3] = (char)('0' + i % 10);
+        (void)!share_group(name, &number);
+    }
+    assert_int_equal(share_group("one-more", &number), E_NOMEM);
+    assert_int_equal(share_group("one", &number), OK);
+}
+
+static u64 hash_of(struct fake_guest *g, unsigned page, const char *of)
+{
+    return page_hash(phys_to_virt(HPA(frame_of(g, page))), share_key(group(of)));
+}
+
+static void a_page_is_found_by_its_hash_and_keeps_its_bytes_for_who_asked(void **state)
+{
+    u64 hash[3];
+    hpa_t found[3];
+
+    (void)state;
+    fill(&a, 0, 5);
+    fill(&a, 1, 6);
+    fill(&b, 1, 6);
+    passes(2);
+    hash[0] = hash_of(&a, 0, "one");
+    hash[1] = hash_of(&a, 1, "one");
+    hash[2] = hash[0] + 1;
+    share_find(group("one"), hash, found, 3);
+    assert_int_equal(found[0].v, frame_of(&a, 0));
+    assert_int_equal(found[1].v, frame_of(&b, 1));
+    assert_int_equal(found[2].v, 0);
+    assert_int_equal(state_of(&a, 0), PAGE_SHARED);
+    assert_int_equal(frame_users(found[0]), 2);
+    assert_int_equal(frame_users(found[1]), 3);
+    assert_true(rmap_used_outside(found[0], &a.pmap));
+    fill(&a, 0, 9);
+    assert_int_not_equal(frame_of(&a, 0), found[0].v);
+    assert_int_equal(page_hash(phys_to_virt(found[0]), share_key(group("one"))), hash[0]);
+    assert_int_equal(frame_put(found[0]), 0);
+    assert_int_equal(frame_put(found[1]), 2);
+}
+
+static void nothing_is_found_for_another_group_or_of_what_has_changed(void **state)
+{
+    u64 hash;
+    hpa_t found;
+
+    (void)state;
+    fill(&a, 0, 5);
+    passes(2);
+    hash = hash_of(&a, 0, "one");
+    share_find(group("two"), &hash, &found, 1);
+    assert_int_equal(found.v, 0);
+    fill(&a, 0, 6);
+    share_find(group("one"), &hash, &found, 1);
+    assert_int_equal(found.v, 0);
+    passes(2);
+    share_find(group("one"), &hash, &found, 1); /* what the index has is out of date */
+    assert_int_equal(found.v, 0);
+    fill(&a, 0, 7);
+    assert_true(has(&a, 0, 7));
 }
 
 /* --- large mappings ------------------------------------------------------------------------------ */
@@ -465,6 +565,9 @@ int main(void)
         TEST(a_page_that_was_written_lately_is_left_alone),
         TEST(trust_groups_share_nothing),
         TEST(a_vm_that_ends_gives_back_its_users_and_the_other_keeps_its_bytes),
+        TEST(hosts_with_one_secret_come_to_one_hash),
+        TEST(a_page_is_found_by_its_hash_and_keeps_its_bytes_for_who_asked),
+        TEST(nothing_is_found_for_another_group_or_of_what_has_changed),
         TEST(two_mib_are_put_together_once_each_page_was_tried),
         TEST(what_is_written_all_the_time_is_put_together_too),
         TEST(a_large_mapping_that_is_not_written_is_hashed_once_in_16_passes),
@@ -473,6 +576,7 @@ int main(void)
         TEST(a_write_at_the_moment_of_a_shoot_down_is_kept),
         TEST(guests_that_run_while_they_are_shot_down_keep_every_byte),
         TEST(hashes_that_collide_merge_nothing_wrong),
+        TEST(there_is_an_end_to_groups),
         TEST(the_index_finds_what_was_put_in_last),
         TEST(pages_do_not_displace_shared_frames),
     };

@@ -36,16 +36,16 @@ static void assert_wrong(const char *words, const char *said)
 static void options_are_those_of_ferry_cfg(void **state)
 {
     (void)state;
-    assert_int_equal(
-        parse(
-            "web|kernel=vmlinuz|initrd=boot/initrd.gz|memory=512M|cpus=4|module=m1,a,b c|module=m2|"
-            "cmdline=console=ttyS0 quiet a=\"b\""),
-        OK);
+    assert_int_equal(parse("web|kernel=vmlinuz|initrd=boot/"
+                           "initrd.gz|memory=512M|cpus=4|group=lab|module=m1,a,b c|module=m2|"
+                           "cmdline=console=ttyS0 quiet a=\"b\""),
+                     OK);
     assert_string_equal(vm.name, "web");
     assert_string_equal(vm.kernel, "vmlinuz");
     assert_string_equal(vm.initrd, "boot/initrd.gz");
     assert_int_equal(vm.memory, MIB(512));
     assert_int_equal(vm.vcpus, 4);
+    assert_string_equal(vm.group, "lab");
     assert_int_equal(vm.module_count, 2);
     assert_string_equal(vm.module[0], "m1 a,b c");
     assert_string_equal(vm.module[1], "m2");
@@ -59,6 +59,7 @@ static void what_is_not_given_has_its_default(void **state)
     assert_int_equal(parse("web"), OK);
     assert_int_equal(vm.memory, MIB(256));
     assert_int_equal(vm.vcpus, 1);
+    assert_string_equal(vm.group, CONFIG_GROUP);
     assert_string_equal(vm.kernel, "");
     assert_int_equal(vm.module_count, 0);
 }

@@ -23,6 +23,7 @@ struct pmap {
     struct slat slat;
     u64 memory;                  /* bytes of RAM; where it lies: vmm/layout.h */
     u16 owner;                   /* VM id, for the frames */
+    u16 group;                   /* trust group, for those that are shared */
     u64 first_page;              /* the number of its first page among those of all VMs: rmap.h */
     struct page **records;       /* one frame of them for PMAP_RECORDS pages; NULL: all are EMPTY */
     u64 record_frames;           /* how many there may be */

@@ -13,6 +13,11 @@ u64 page_hash(const void *page, u64 key)
     return XXH64(page, PAGE_SIZE, key) & page_hash_mask;
 }
 
+u64 hash_bytes(const void *data, size_t size, u64 key)
+{
+    return XXH64(data, size, key);
+}
+
 bool page_is_zero(const void *page)
 {
     const u64 *word = page;

@@ -7,6 +7,8 @@
 extern u64 page_hash_mask;
 
 u64 page_hash(const void *page, u64 key);
+/* The same hash of anything, to make keys. */
+u64 hash_bytes(const void *data, size_t size, u64 key);
 bool page_is_zero(const void *page);
 /* 4 KiB, word by word. */
 bool page_equal(const void *a, const void *b);

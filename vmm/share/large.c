@@ -26,7 +26,7 @@ static bool promises(struct member *of, u64 first, u64 i, bool *there)
 
         zero = page_is_zero(content + i * PAGE_SIZE);
         if (!zero)
-            hash = page_hash(content + i * PAGE_SIZE, share_key(of->group));
+            hash = page_hash(content + i * PAGE_SIZE, share_key(of->pmap->group));
     }
     lock_release(&p->lock);
     if (zero || !*there)

@@ -85,14 +85,14 @@ bool look_is_usable(const struct member *of, u64 page, const struct index_hit *h
 
     if (hit->kind == INDEX_FRAME)
         return true; /* frame_get_if asks */
-    return other->pmap && other->group == of->group && hit->page < pmap_pages(other->pmap) &&
-           !(other == of && hit->page == page);
+    return other->pmap && other->pmap->group == of->pmap->group &&
+           hit->page < pmap_pages(other->pmap) && !(other == of && hit->page == page);
 }
 
 /* A page that nobody has written lately. */
 static void seek_partner(struct member *of, u64 page, u64 hash)
 {
-    struct merge m = {.pmap = of->pmap, .page = page, .group = of->group};
+    struct merge m = {.pmap = of->pmap, .page = page};
     struct index_hit hit;
     unsigned way = 0;
 
@@ -144,7 +144,7 @@ static enum look look_locked(struct member *of, u64 index, u64 *hash)
     content = phys_to_virt(p->slat.table.format->address(entry));
     if (page_is_zero(content))
         return LOOK_ZERO;
-    *hash = page_hash(content, share_key(of->group));
+    *hash = page_hash(content, share_key(of->pmap->group));
     return LOOK_HASHED;
 }
 

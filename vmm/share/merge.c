@@ -100,7 +100,7 @@ static bool replace(struct merge *m, hpa_t frame)
 
 static bool finish_frame(struct merge *m)
 {
-    m->stale = !frame_get_if(m->frame, FRAME_SHARED, m->group);
+    m->stale = !frame_get_if(m->frame, FRAME_SHARED, m->pmap->group);
     if (m->stale)
         return false;
     if (replace(m, m->frame))
@@ -109,19 +109,18 @@ static bool finish_frame(struct merge *m)
     return false;
 }
 
-/* The other page becomes SHARED, as the only user yet; returns its frame. */
-static hpa_t offer(struct merge *m)
+/* A protected page becomes SHARED, as the only user of its frame yet; or an earlier merge of the batch made it so. */
+static hpa_t offer(struct pmap *q, u64 page)
 {
-    struct pmap *q = m->other;
     hpa_t frame;
     u64 entry;
 
     lock_acquire(&q->lock);
-    frame = own_frame(q, m->other_page, &entry);
-    if (frame.v && is_protected(q, entry) && frame_claim(frame, FRAME_SHARED, m->group))
-        remap(q, m->other_page, PAGE_SHARED, frame, SHOWN_PROT);
-    else if (entry && pmap_state(q, m->other_page) == PAGE_SHARED)
-        frame = q->slat.table.format->address(entry); /* by an earlier merge of this batch */
+    frame = own_frame(q, page, &entry);
+    if (frame.v && is_protected(q, entry) && frame_claim(frame, FRAME_SHARED, q->group))
+        remap(q, page, PAGE_SHARED, frame, SHOWN_PROT);
+    else if (entry && pmap_state(q, page) == PAGE_SHARED)
+        frame = q->slat.table.format->address(entry);
     else
         frame = HPA(0);
     lock_release(&q->lock);
@@ -146,7 +145,7 @@ static void take_back(struct merge *m, hpa_t frame)
 
 static bool finish_page(struct merge *m)
 {
-    m->frame = offer(m);
+    m->frame = offer(m->other, m->other_page);
     m->stale = !m->frame.v;
     if (m->stale)
         return false;
@@ -183,4 +182,17 @@ void merge_run(struct merge *m, unsigned count)
         if (m[i].other)
             unprotect(m[i].other, m[i].other_page);
     }
+}
+
+hpa_t merge_offer(struct pmap *p, u64 page)
+{
+    hpa_t frame;
+
+    protect(p, page);
+    pmap_shoot_down(p);
+    frame = offer(p, page);
+    if (frame.v && !frame_get_if(frame, FRAME_SHARED, p->group))
+        frame = HPA(0); /* its last user has just taken it back */
+    unprotect(p, page);
+    return frame;
 }

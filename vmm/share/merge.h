@@ -16,10 +16,12 @@ struct merge {
     struct pmap *other; /* of MERGE_PAGE */
     u64 other_page;
     hpa_t frame; /* of MERGE_FRAME, which must be good for frame_get_if; of MERGE_PAGE afterwards */
-    u16 group;
-    bool done;  /* afterwards: it did happen */
-    bool stale; /* afterwards: what it was to be merged with is not what it was taken for */
-    hpa_t old;  /* internal: the page's own frame, to be freed */
+    bool done;   /* afterwards: it did happen */
+    bool stale;  /* afterwards: what it was to be merged with is not what it was taken for */
+    hpa_t old;   /* internal: the page's own frame, to be freed */
 };
 
 void merge_run(struct merge *merges, unsigned count);
+/* Makes a page SHARED by itself, unless it was written lately or is not the VM's own or mapped large; or it is SHARED already.
+ * Returns its frame, with a user for the caller; or 0. */
+hpa_t merge_offer(struct pmap *p, u64 page);

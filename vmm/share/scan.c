@@ -16,17 +16,31 @@ struct member share_members[SHARE_MEMBERS];
 struct share_stats share_counts = {.on = true, .rate = SHARE_RATE, .rate_now = SHARE_RATE};
 struct index share_index;
 
-static struct lock share_lock; /* members and `working`; taken before a Pmap's lock */
-static bool working;           /* the thread uses members without the lock */
+static struct lock share_lock; /* of `entered` */
+static bool entered;           /* somebody is between share_enter and share_leave */
 static unsigned last;          /* whose turn it was */
 static struct thread *thread;
-static u64 key;
 static bool hurry;                        /* share_now waits */
 static u64 passes_in_round, found_before; /* merges until this round began */
 
-u64 share_key(u16 group)
+void share_enter(void)
 {
-    return key ^ group * 0x9e3779b97f4a7c15ull;
+    for (;;) {
+        bool mine;
+
+        lock_acquire(&share_lock);
+        mine = !entered;
+        entered = true;
+        lock_release(&share_lock);
+        if (mine)
+            return;
+        thread_sleep(MSEC(1));
+    }
+}
+
+void share_leave(void)
+{
+    __atomic_store_n(&entered, false, __ATOMIC_RELEASE);
 }
 
 /* --- going round ------------------------------------------------------------------------------ */
@@ -119,15 +133,13 @@ static u64 work(u64 budget)
     u64 start = time_now(), done = 0;
     struct member *m;
 
-    lock_acquire(&share_lock);
-    working = true;
-    lock_release(&share_lock);
+    share_enter();
     while (done < budget && (m = next_member()))
         done += turn_of(m, MIN(budget - done, TURN));
     look_finish();
     if (hurry && !next_member())
         hurry = false;
-    __atomic_store_n(&working, false, __ATOMIC_RELEASE);
+    share_leave();
     share_counts.busy_ns += time_now() - start;
     return done;
 }
@@ -172,12 +184,13 @@ enum err share_attach(struct pmap *p, u16 group)
 
     if (e)
         return e;
-    lock_acquire(&share_lock);
+    p->group = group;
+    share_enter();
     while (m < share_members + SHARE_MEMBERS && m->pmap)
         m++;
     if (m < share_members + SHARE_MEMBERS)
-        *m = (struct member){.pmap = p, .group = group};
-    lock_release(&share_lock);
+        *m = (struct member){.pmap = p};
+    share_leave();
     if (m == share_members + SHARE_MEMBERS) {
         dirty_detach(p, DIRTY_SHARE);
         return E_NOMEM;
@@ -200,17 +213,11 @@ void share_detach(struct pmap *p)
 {
     struct member *m;
 
-    for (;;) {
-        lock_acquire(&share_lock);
-        if (!working)
-            break;
-        lock_release(&share_lock);
-        thread_sleep(MSEC(1));
-    }
+    share_enter();
     m = member_of(p);
     if (m)
         m->pmap = NULL;
-    lock_release(&share_lock);
+    share_leave();
     dirty_detach(p, DIRTY_SHARE);
 }
 
@@ -233,11 +240,11 @@ enum err share_now(struct why *why)
 
     if (!thread || !count_members(is_there))
         return why_set(why, E_STATE, "there is no VM whose pages could be shared");
-    lock_acquire(&share_lock);
+    share_enter();
     for (unsigned i = 0; i < SHARE_MEMBERS; i++)
         share_members[i].wanted = share_members[i].stats.passes + (share_members[i].cursor ? 2 : 1);
     hurry = true;
-    lock_release(&share_lock);
+    share_leave();
     thread_wake(thread);
     while (__atomic_load_n(&hurry, __ATOMIC_RELAXED)) {
         if (time_now() > end)
@@ -263,7 +270,6 @@ enum err share_start(u64 pages)
 {
     enum err e = index_create(&share_index, pages);
 
-    key = arch_tsc() * 0x9e3779b97f4a7c15ull;
     return e ? e : thread_create(&thread, "share", share_thread, NULL);
 }
 

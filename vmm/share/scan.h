@@ -1,7 +1,8 @@
 /* What the parts of the scanner have in common: scan.c goes round the VMs, look.c decides what becomes of a page, and
- * large.c of 2 MiB. All of it runs in the scanner's thread. */
+ * large.c of 2 MiB. Between share_enter and share_leave. */
 #pragma once
 #include "vmm/memory/pmap.h"
+#include "vmm/share/group.h"
 #include "vmm/share/index.h"
 #include "vmm/share/merge.h"
 #include "vmm/share/share.h"
@@ -12,17 +13,18 @@
 
 struct member {
     struct pmap *pmap; /* NULL: the slot is free */
-    u16 group;
-    u64 cursor; /* the next page */
-    u64 due;    /* when its next pass may begin */
+    u64 cursor;        /* the next page */
+    u64 due;           /* when its next pass may begin */
     struct share_vm_stats stats;
     u64 wanted; /* passes that share_now waits for */
 };
 extern struct member share_members[SHARE_MEMBERS];
 extern struct share_stats share_counts;
 extern struct index share_index;
-/* Of the hash, for a group's pages. */
-u64 share_key(u16 group);
+
+/* The members, the index and merging belong to one thread at a time. share_enter may sleep. */
+void share_enter(void);
+void share_leave(void);
 
 /* --- look.c --------------------------------------------------------------------------------------- */
 

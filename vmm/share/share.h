@@ -18,11 +18,10 @@
 
 struct pmap;
 
-#define SHARE_SPLIT         8 /* pages that sharing must promise to save before 2 MiB are split */
-#define SHARE_RATE          10000 /* pages a second that are looked at, if nothing else is said */
-#define SHARE_RATE_MAX      10000000
-#define SHARE_PASS          MSEC(20)
-#define SHARE_DEFAULT_GROUP 1
+#define SHARE_SPLIT    8     /* pages that sharing must promise to save before 2 MiB are split */
+#define SHARE_RATE     10000 /* pages a second that are looked at, if nothing else is said */
+#define SHARE_RATE_MAX 10000000
+#define SHARE_PASS     MSEC(20)
 
 struct share_stats {
     bool on;
@@ -41,7 +40,7 @@ struct share_vm_stats {
 
 /* Once, at start-up: makes the thread, and an index for about that many pages. E_NOMEM. */
 enum err share_start(u64 pages) MUST_CHECK;
-/* A VM's memory takes part from now on. E_NOMEM. */
+/* A VM's memory takes part from now on, in a group (group.h). May sleep. E_NOMEM. */
 enum err share_attach(struct pmap *p, u16 group) MUST_CHECK;
 /* Afterwards the scanner does not touch it. May sleep. */
 void share_detach(struct pmap *p);
@@ -53,5 +52,8 @@ void share_set(bool on);
 void share_set_rate(u64 pages_per_second);
 /* Goes over every VM once, at full speed; returns when it is done. E_STATE: it is off. E_TIMEOUT. */
 enum err share_now(struct why *why) MUST_CHECK;
+/* For each hash by the group's key: a shared frame with such content, with one user more, who is the caller; or 0. A page of
+ * a VM's own that has it becomes a shared one. It is a hint: two contents may have one hash. May sleep. */
+void share_find(u16 group, const u64 *hash, hpa_t *frame, unsigned count);
 void share_get_stats(struct share_stats *s);
 void share_get_vm_stats(const struct pmap *p, struct share_vm_stats *s);

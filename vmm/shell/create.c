@@ -79,7 +79,7 @@ static void complete(struct shell_completion *c)
 
 SHELL_COMMAND(vm_create, .name = "vm create", .min = 1, .max = SHELL_WORDS - 2, .run = run_create,
               .args = "NAME [like OTHER] kernel=FILE [initrd=FILE] [memory=256M] [cpus=1] "
-                      "[module=FILE[,ARGUMENTS]]... [cmdline=\"...\"]",
+                      "[group=NAME] [module=FILE[,ARGUMENTS]]... [cmdline=\"...\"]",
               .help = "make a VM, which is off", .complete = {shell_complete_nothing, complete},
               .more = "The options are the keys of ferry.cfg (docs/ferry.cfg.md). Files are those "
                       "that the loader "

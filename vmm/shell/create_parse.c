@@ -7,7 +7,7 @@
 #define TEXT_SIZE (SHELL_LINE + sizeof(struct config_vm) + 256)
 
 static const char *const options[] = {
-    "kernel=", "initrd=", "memory=", "cpus=", "module=", "cmdline="};
+    "kernel=", "initrd=", "memory=", "cpus=", "group=", "module=", "cmdline="};
 
 struct text {
     char text[TEXT_SIZE];
@@ -45,7 +45,8 @@ static bool has_module(unsigned argc, char **argv)
 
 static void add_base(struct text *t, const struct config_vm *base, bool modules)
 {
-    add(t, "memory %llu\ncpus %u\n", (unsigned long long)base->memory, base->vcpus);
+    add(t, "memory %llu\ncpus %u\ngroup %s\n", (unsigned long long)base->memory, base->vcpus,
+        base->group);
     if (base->kernel[0])
         add(t, "kernel %s\n", base->kernel);
     if (base->initrd[0])
@@ -71,10 +72,11 @@ static enum err add_option(struct text *t, char *word, struct why *why)
         return OK;
     }
     str_format(name, sizeof(name), "%.*s", (int)MIN(value ? value - word + 1 : 30, 30), word);
-    return why_set(why, E_INVAL,
-                   "'%s' is no option%s: expected kernel=, initrd=, memory=, cpus=, module= or "
-                   "cmdline=",
-                   name, shell_near(near, sizeof(near), name, next_option, NULL));
+    return why_set(
+        why, E_INVAL,
+        "'%s' is no option%s: expected kernel=, initrd=, memory=, cpus=, group=, module= "
+        "or cmdline=",
+        name, shell_near(near, sizeof(near), name, next_option, NULL));
 }
 
 struct complaint {
