@@ -97,6 +97,9 @@ void arch_context_switch(void **from, void *to);
 /* The XSAVE area of a vCPU: size in bytes, alignment 64, for all features that guests may have. */
 u32 arch_fpu_size(void);
 void arch_fpu_init(void *area);
+/* What guests may have in it (bits of XCR0), and the bits that MXCSR has. */
+u64 arch_fpu_features(void);
+u32 arch_fpu_mxcsr_mask(void);
 void arch_fpu_save(void *area);
 void arch_fpu_load(const void *area);
 /* XCR0 of this CPU: the guest's, while its vCPU is loaded. Not every CPU lets go of the guest when it

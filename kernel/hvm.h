@@ -166,6 +166,9 @@ struct hvm_state {
     u64 msr[HVM_MSR_COUNT];
     struct hvm_event event; /* its delivery was interrupted by the exit, and is still due */
     u8 sti_shadow, mov_ss_shadow, nmi_blocked;
+    u64 pending_debug; /* VMX: debug exceptions that wait for the next instruction boundary (SDM 3C 24.4.2) */
+    u64 pdpte
+        [4]; /* VMX: PAE's top level as it was loaded; what is in memory may differ (SDM 3A 4.4.1) */
 };
 
 /* Why the guest stopped. */

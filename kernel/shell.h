@@ -59,6 +59,8 @@ const char *shell_duration(char buffer[24], u64 ns);
 
 /* What a layer above the kernel has to say in the kernel's own commands; any may be NULL. */
 struct shell_hooks {
+    void (*begin)(
+        void); /* before each command: nothing that an earlier one found is used any more */
     void (*info)(void);       /* rows for `info` */
     void (*mem)(void);        /* rows for `mem` */
     void (*going_down)(void); /* ends orderly what runs, and says so; before reboot and poweroff */
@@ -66,3 +68,5 @@ struct shell_hooks {
 };
 /* At start-up, before the shell runs. */
 void shell_add_hooks(struct shell_hooks *hooks);
+/* Calls the `begin` hooks; for the shell. */
+void shell_begin_command(void);

@@ -97,3 +97,12 @@ unsigned str_distance(const char *a, const char *b)
     }
     return row[la % 3][lb];
 }
+
+bool mem_is_zero(const void *p, size_t size)
+{
+    u8 any = 0;
+
+    for (size_t i = 0; i < size; i++)
+        any |= ((const u8 *)p)[i];
+    return !any;
+}

@@ -11,6 +11,7 @@ size_t strlen(const char *s);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t size);
 char *strchr(const char *s, int c);
+bool mem_is_zero(const void *p, size_t size);
 
 /* printf into a buffer, always terminated when size > 0; returns the length the whole text has.
  * Knows %d %i %u %x %X %c %s %p %% with flags "-0+ ", width, precision, "*" and l, ll, z. */

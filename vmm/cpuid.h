@@ -50,6 +50,7 @@ struct cpuid_policy {
     u64 xcr0; /* bits that a guest may set; 0 without XSAVE */
     struct cpuid_leaf leaf[CPUID_MAX_LEAVES];
 };
+ASSERT_SIZE(struct cpuid_policy, 16 + CPUID_MAX_LEAVES * 24);
 
 /* What of a vCPU's state shows in CPUID. */
 struct cpuid_vcpu {
@@ -67,5 +68,9 @@ enum err cpuid_build(struct cpuid_policy *p, const struct cpuid_host *host,
 /* The answer to CPUID; zeros for leaves that are not there. */
 void cpuid_query(const struct cpuid_policy *p, const struct cpuid_vcpu *v, u32 leaf, u32 subleaf,
                  struct cpuid_regs *out);
+/* Calls missing() for each feature of `given`, which may come from anywhere, that `own` lacks, and for what else keeps a
+ * VM with the one from running where the other is what a VM can have. Returns true if there was any. cpuid_compare.c */
+bool cpuid_compare(const struct cpuid_policy *given, const struct cpuid_policy *own,
+                   void (*missing)(void *ctx, const char *what), void *ctx);
 /* May XSETBV put this into XCR0? If not, #GP (SDM 1 13.3). */
 bool cpuid_xcr0_valid(const struct cpuid_policy *p, u64 xcr0);

@@ -210,11 +210,15 @@ unsigned vcpu_fetch(struct vcpu *v, const struct hvm_mode *m, u8 bytes[INSN_MAX_
     if (first < INSN_MAX_LENGTH) {
         struct walk_mem mem = {v, guest_phys_bits(v), table_read, table_cmpxchg};
         u32 code;
+        enum walk_result r = guest_walk(m, at + first, PAGE_ACCESS_EXEC | WALK_PEEK,
+                                        SEG_ATTR_DPL(m->seg[SEG_SS].attr), &mem, &gpa, &code);
+        enum err e = r == WALK_BUSY ? E_AGAIN : E_RANGE;
 
-        if (guest_walk(m, at + first, PAGE_ACCESS_EXEC | WALK_PEEK,
-                       SEG_ATTR_DPL(m->seg[SEG_SS].attr), &mem, &gpa, &code) != WALK_OK ||
-            guest_mem_read(&v->vm->pmap, gpa, bytes + first, INSN_MAX_LENGTH - first))
-            return first;
+        if (r == WALK_OK)
+            e = vcpu_memory(
+                v, gpa, guest_mem_read(&v->vm->pmap, gpa, bytes + first, INSN_MAX_LENGTH - first));
+        if (e)
+            return e == E_RANGE ? first : 0;
     }
     return INSN_MAX_LENGTH;
 }

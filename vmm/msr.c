@@ -119,8 +119,7 @@ static void adjust_tsc(struct vcpu *v, u64 adjust)
 {
     v->tsc_adjust = adjust;
     v->hvm.tsc_offset = v->vm->tsc_offset + adjust;
-    kvmclock_update(v);
-    v->kicked = 1;
+    kvmclock_due(v);
 }
 
 static bool write_tsc(struct vcpu *v, const struct msr_row *row, u64 value)

@@ -171,7 +171,13 @@ static bool prepare(struct vcpu *v)
     bool active, dead;
 
     __atomic_store_n(&v->kicked, 0, __ATOMIC_SEQ_CST);
+    if (v->clock_due && kvmclock_update(v))
+        return false;
     lock_acquire(&vm->lock);
+    if (vm->state != VM_RUNNING) { /* the kick that said so is gone */
+        lock_release(&vm->lock);
+        return false;
+    }
     now = vcpu_time(v);
     if (!v->index) {
         platform_tick(&vm->platform, &now);
@@ -312,11 +318,22 @@ enum err vcpu_create(struct vm *vm, u32 index)
     return e;
 }
 
+enum err vcpu_renew(struct vcpu *v)
+{
+    struct hvm_vcpu new = {.slat = v->hvm.slat, .fpu = v->hvm.fpu};
+
+    hvm->vcpu_destroy(&v->hvm);
+    v->hvm = new;
+    arch_fpu_init(v->hvm.fpu);
+    return hvm->vcpu_create(&v->hvm);
+}
+
 void vcpu_destroy(struct vcpu *v)
 {
     if (!v->hvm.fpu)
         return;
-    hvm->vcpu_destroy(&v->hvm);
+    if (v->hvm.arch) /* else vcpu_renew has failed */
+        hvm->vcpu_destroy(&v->hvm);
     heap_free(v->hvm.fpu);
     v->hvm.fpu = NULL;
 }

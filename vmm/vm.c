@@ -21,7 +21,8 @@
 
 const char *const vm_state_name[VM_STATE_COUNT] = {
     [VM_OFF] = "off",       [VM_RUNNING] = "running",     [VM_PAUSED] = "paused",
-    [VM_FAILED] = "failed", [VM_RESETTING] = "resetting", [VM_DYING] = "dying",
+    [VM_FAILED] = "failed", [VM_RESETTING] = "resetting", [VM_INCOMING] = "incoming",
+    [VM_MOVING] = "moving", [VM_DYING] = "dying",
 };
 
 static struct list vms = {&vms, &vms};
@@ -30,7 +31,8 @@ static u16 last_id;
 
 /* --- the list of VMs --------------------------------------------------------------------------- */
 
-struct vm *vm_find(const char *name)
+/* The list's lock is held. */
+static struct vm *find(const char *name)
 {
     struct vm *vm;
 
@@ -42,69 +44,71 @@ struct vm *vm_find(const char *name)
     return NULL;
 }
 
-struct vm *vm_at(unsigned index)
+struct vm *vm_find(const char *name)
 {
     struct vm *vm;
 
+    lock_acquire(&vms_lock);
+    vm = find(name);
+    lock_release(&vms_lock);
+    return vm;
+}
+
+struct vm *vm_at(unsigned index)
+{
+    struct vm *vm, *found = NULL;
+
+    lock_acquire(&vms_lock);
     LIST_FOR_EACH(vm, &vms, link)
     {
-        if (!index--)
-            return vm;
+        if (!found && !index--)
+            found = vm;
     }
-    return NULL;
+    lock_release(&vms_lock);
+    return found;
 }
 
-/* --- time ------------------------------------------------------------------------------------ */
-
-struct vtime vcpu_time(const struct vcpu *v)
+enum err vm_claim(struct vm **out, const char *name, struct why *why)
 {
-    const struct vm *vm = v->vm;
-    bool runs = vm->state == VM_RUNNING;
+    struct vm *vm;
+    bool was = false;
 
-    return (struct vtime){
-        .ns = (runs ? time_now() : vm->stopped_ns) - vm->ns_offset,
-        .tsc = (runs ? arch_tsc() : vm->stopped_tsc) + vm->tsc_offset + v->tsc_adjust,
-        .tsc_khz = arch_tsc_khz(),
-    };
+    lock_acquire(&vms_lock);
+    vm = find(name);
+    if (vm) {
+        was = vm->claimed;
+        vm->claimed = true;
+    }
+    lock_release(&vms_lock);
+    if (!vm)
+        return why_set(why, E_NOENT, "there is no VM named '%.31s'", name);
+    if (was)
+        return why_set(why, E_STATE, "%s is being moved already", name);
+    *out = vm;
+    return OK;
 }
 
-static void time_stop(struct vm *vm)
+void vm_unclaim(struct vm *vm)
 {
-    vm->stopped_ns = time_now();
-    vm->stopped_tsc = arch_tsc();
-}
-
-static void time_go(struct vm *vm)
-{
-    vm->ns_offset += time_now() - vm->stopped_ns;
-    vm->tsc_offset -= arch_tsc() - vm->stopped_tsc;
-    for (u32 i = 0; i < vm->config.vcpus; i++)
-        vm->vcpu[i].hvm.tsc_offset = vm->tsc_offset + vm->vcpu[i].tsc_adjust;
-}
-
-static void time_zero(struct vm *vm)
-{
-    time_stop(vm);
-    vm->ns_offset = vm->stopped_ns;
-    vm->tsc_offset = -vm->stopped_tsc;
-    for (u32 i = 0; i < vm->config.vcpus; i++)
-        vm->vcpu[i].tsc_adjust = 0;
+    lock_acquire(&vms_lock);
+    vm->claimed = false;
+    lock_release(&vms_lock);
 }
 
 /* --- state changes ----------------------------------------------------------------------------- */
 
-static void kick_all(struct vm *vm)
+void vm_kick_all(struct vm *vm)
 {
     for (u32 i = 0; i < vm->config.vcpus; i++)
         vcpu_kick(&vm->vcpu[i]);
 }
 
-/* From running to a state in which no vCPU runs; the lock is held. */
-static void leave_running(struct vm *vm, enum vm_state state)
+void vm_leave_running(struct vm *vm, enum vm_state state)
 {
     if (vm->state == VM_RUNNING)
-        time_stop(vm);
+        vm_time_stop(vm);
     vm->state = state;
+    pmap_hold(&vm->pmap, true);
 }
 
 /* Ends a VM's run with a sentence, if it runs. */
@@ -113,16 +117,17 @@ static bool stop_with(struct vm *vm, enum vm_state state, bool starved, const ch
     bool first;
 
     lock_acquire(&vm->lock);
-    first = vm->state == VM_RUNNING || vm->state == VM_RESETTING;
+    first = vm->state == VM_RUNNING || vm->state == VM_RESETTING ||
+            (state == VM_FAILED && (vm->state == VM_PAUSED || vm->state == VM_MOVING));
     if (first) {
-        leave_running(vm, state);
+        vm_leave_running(vm, state);
         vm->starved = starved;
         str_copy(vm->reason, sizeof(vm->reason), text);
     }
     lock_release(&vm->lock);
     if (first) {
         log_warn("VM %s is %s: %s", vm->config.name, vm_state_name[state], text);
-        kick_all(vm);
+        vm_kick_all(vm);
     }
     return first;
 }
@@ -201,9 +206,7 @@ static void shoot_down(struct pmap *p)
 
 static void on_power(struct vm *vm, enum power_event event)
 {
-    if (vm->state != VM_RUNNING)
-        return;
-    leave_running(vm, event == POWER_OFF ? VM_OFF : VM_RESETTING);
+    vm_leave_running(vm, event == POWER_OFF ? VM_OFF : VM_RESETTING);
     str_copy(vm->reason, sizeof(vm->reason),
              event == POWER_OFF ? "the guest powered it off" : "the guest reset it");
 }
@@ -211,16 +214,18 @@ static void on_power(struct vm *vm, enum power_event event)
 void vm_unlock_devices(struct vm *vm)
 {
     struct irqchip *chip = &vm->platform.devices.irqchip;
-    enum power_event event = platform_take_power(&vm->platform);
+    enum power_event event = POWER_NONE;
     u64 kick = chip->kick;
 
     chip->kick = 0;
+    if (vm->state == VM_RUNNING) /* else it is acted on when the VM goes on */
+        event = platform_take_power(&vm->platform);
     if (event != POWER_NONE)
         on_power(vm, event);
     lock_release(&vm->lock);
     if (event != POWER_NONE) {
         log_info("VM %s: %s", vm->config.name, vm->reason);
-        kick_all(vm);
+        vm_kick_all(vm);
         return;
     }
     for (u32 i = 0; kick >> i; i++)
@@ -245,16 +250,7 @@ void vm_log_once(struct vm *vm, const char *what, u64 key)
         log_debug("VM %s: %s: %llx", vm->config.name, what, (unsigned long long)key);
 }
 
-bool vm_all_parked(const struct vm *vm)
-{
-    for (u32 i = 0; i < vm->config.vcpus; i++)
-        if (!__atomic_load_n(&vm->vcpu[i].parked, __ATOMIC_ACQUIRE))
-            return false;
-    return true;
-}
-
-/* Waits until every vCPU has left its guest. */
-static enum err wait_parked(struct vm *vm, struct why *why)
+enum err vm_wait_parked(struct vm *vm, struct why *why)
 {
     u64 end = time_now() + PARK_LIMIT;
 
@@ -276,15 +272,17 @@ static u64 frames_promised(void)
     struct vm *vm;
     u64 promised = 0;
 
+    lock_acquire(&vms_lock);
     LIST_FOR_EACH(vm, &vms, link)
     {
-        if (vm->state == VM_RUNNING || vm->state == VM_PAUSED)
+        if (vm->state != VM_OFF && vm->state != VM_FAILED)
             promised += pmap_promised(&vm->pmap);
     }
+    lock_release(&vms_lock);
     return promised;
 }
 
-static enum err admit(const struct vm *vm, struct why *why)
+enum err vm_admit(const struct vm *vm, struct why *why)
 {
     u64 need = vm->config.memory / PAGE_SIZE, promised = frames_promised(), has;
     struct frame_stats s;
@@ -311,18 +309,40 @@ static void host_cpuid(void *ctx, u32 leaf, u32 subleaf, struct cpuid_regs *out)
     *out = (struct cpuid_regs){r[0], r[1], r[2], r[3]};
 }
 
-/* Everything behind the name; what fails is undone by vm_free. */
-static enum err build(struct vm *vm, struct why *why)
+static enum err find_cpuid(struct cpuid_policy *p, u32 vcpus, struct why *why)
 {
     struct cpuid_host host = {.cpuid = host_cpuid};
-    struct cpuid_config cpuid = {.vcpus = vm->config.vcpus, .invariant_tsc = arch_tsc_invariant()};
+    struct cpuid_config config = {.vcpus = vcpus, .invariant_tsc = arch_tsc_invariant()};
+
+    return cpuid_build(p, &host, &config, why);
+}
+
+enum err vm_cpuid_compatible(const struct cpuid_policy *cpuid,
+                             void (*missing)(void *ctx, const char *what), void *ctx)
+{
+    struct cpuid_policy own;
+    struct why why;
+
+    if (find_cpuid(&own, cpuid->vcpus, &why)) {
+        missing(ctx, why.text);
+        return E_UNSUPPORTED;
+    }
+    return cpuid_compare(cpuid, &own, missing, ctx) ? E_UNSUPPORTED : OK;
+}
+
+/* Everything behind the name; what fails is undone by vm_free. */
+static enum err build(struct vm *vm, const struct cpuid_policy *cpuid, struct why *why)
+{
     struct uart_sink sink = {vm_console_put, &vm->console};
     u16 group;
-    enum err e;
+    enum err e = OK;
 
     vm->wall_clock = arch_wall_clock_at_boot() + time_now() / SEC(1);
     platform_init(&vm->platform, vm->config.vcpus, vm->wall_clock, &sink);
-    e = cpuid_build(&vm->cpuid, &host, &cpuid, why);
+    if (cpuid)
+        vm->cpuid = *cpuid;
+    else
+        e = find_cpuid(&vm->cpuid, vm->config.vcpus, why);
     if (e)
         return e;
     e = pmap_create(&vm->pmap, vm->config.memory, vm->id);
@@ -343,8 +363,8 @@ static void end_threads(struct vm *vm)
 
     do {
         lock_acquire(&vm->lock);
-        leave_running(vm, VM_DYING);
-        kick_all(vm); /* under the lock, as threads end under it */
+        vm_leave_running(vm, VM_DYING);
+        vm_kick_all(vm); /* under the lock, as threads end under it */
         left = vm->threads;
         lock_release(&vm->lock);
         if (left)
@@ -352,17 +372,58 @@ static void end_threads(struct vm *vm)
     } while (left);
 }
 
-static void vm_free(struct vm *vm)
+void vm_tear_down(struct vm *vm)
 {
     end_threads(vm);
     for (u32 i = 0; i < vm->config.vcpus; i++)
         vcpu_destroy(&vm->vcpu[i]);
     share_detach(&vm->pmap);
     pmap_destroy(&vm->pmap);
+}
+
+static void vm_free(struct vm *vm)
+{
+    vm_tear_down(vm);
     heap_free(vm);
 }
 
-enum err vm_create(struct vm **out, const struct config_vm *config, struct why *why)
+/* Enters it into the list; false: there is one of that name. */
+static bool list_enter(struct vm *vm)
+{
+    bool free;
+
+    lock_acquire(&vms_lock);
+    free = !find(vm->config.name);
+    if (free)
+        list_append(&vms, &vm->link);
+    lock_release(&vms_lock);
+    return free;
+}
+
+void vm_unlink(struct vm *vm)
+{
+    lock_acquire(&vms_lock);
+    list_remove(&vm->link);
+    lock_release(&vms_lock);
+}
+
+static u16 next_id(void)
+{
+    u16 id;
+
+    lock_acquire(&vms_lock);
+    id = ++last_id;
+    lock_release(&vms_lock);
+    return id;
+}
+
+static enum err name_taken(const char *name, struct why *why)
+{
+    return why_set(why, E_EXIST, "there is a VM named %s already", name);
+}
+
+enum err vm_make(struct vm **out, const struct config_vm *config, enum vm_state state,
+                 const struct cpuid_policy *cpuid, struct why *why)
 {
     struct vm *vm;
     enum err e;
@@ -370,37 +431,53 @@ enum err vm_create(struct vm **out, const struct config_vm *config, struct why *
     if (!hvm)
         return why_set(why, E_UNSUPPORTED, "this host has no virtualisation: see `log`");
     if (vm_find(config->name))
-        return why_set(why, E_EXIST, "there is a VM named %s already", config->name);
+        return name_taken(config->name, why);
     vm = heap_alloc(sizeof(*vm));
     if (!vm)
         return why_set(why, E_NOMEM, "no memory for another VM: %llu KiB are needed in one piece",
                        (unsigned long long)sizeof(*vm) >> 10);
     vm->config = *config;
-    vm->id = ++last_id;
-    vm->state = VM_OFF;
-    e = build(vm, why);
+    vm->id = next_id();
+    vm->state = state;
+    vm->claimed = state == VM_INCOMING;
+    e = build(vm, cpuid, why);
+    if (!e && state == VM_INCOMING)
+        e = vm_admit(vm, why);
+    if (!e && !list_enter(vm))
+        e = name_taken(config->name, why);
     if (e) {
         vm_free(vm);
         return e;
     }
-    lock_acquire(&vms_lock);
-    list_append(&vms, &vm->link);
-    lock_release(&vms_lock);
     *out = vm;
     return OK;
+}
+
+enum err vm_create(struct vm **vm, const struct config_vm *config, struct why *why)
+{
+    return vm_make(vm, config, VM_OFF, NULL, why);
 }
 
 void vm_run(struct vm *vm, enum vm_state from)
 {
     lock_acquire(&vm->lock);
     if (vm->state == from) {
-        time_go(vm);
+        vm_time_go(vm);
+        pmap_hold(&vm->pmap, false);
         vm->state = VM_RUNNING;
         vm->starved = false;
         vm->reason[0] = '\0';
     }
     lock_release(&vm->lock);
-    kick_all(vm);
+    vm_kick_all(vm);
+}
+
+static void time_zero(struct vm *vm)
+{
+    for (u32 i = 0; i < vm->config.vcpus; i++)
+        vm->vcpu[i].tsc_adjust = 0;
+    vm->clock = (struct guest_clock){0};
+    vm_set_time(vm, 0, 0);
 }
 
 enum err vm_boot(struct vm *vm, struct why *why)
@@ -420,6 +497,7 @@ enum err vm_boot(struct vm *vm, struct why *why)
 
         v->activity = i ? VCPU_WAIT_SIPI : VCPU_ACTIVE;
         v->kvmclock = 0;
+        v->clock_due = false;
         hvm->set_state(&v->hvm, i ? &idle : &boot);
         arch_fpu_init(v->hvm.fpu);
     }
@@ -427,18 +505,29 @@ enum err vm_boot(struct vm *vm, struct why *why)
     return OK;
 }
 
+/* Refuses what the user asks for while the VM is on its way from host to host. */
+static enum err refuse_in_transit(const struct vm *vm, struct why *why)
+{
+    if (vm->state == VM_INCOMING || vm->state == VM_MOVING)
+        return why_set(why, E_STATE, "%s is %s: only its migration can change that",
+                       vm->config.name, vm_state_name[vm->state]);
+    return OK;
+}
+
 enum err vm_start(struct vm *vm, struct why *why)
 {
-    enum err e;
+    enum err e = refuse_in_transit(vm, why);
 
+    if (e)
+        return e;
     if (vm->state != VM_OFF && vm->state != VM_FAILED)
         return why_set(why, E_STATE, "%s is %s; `vm stop %s` turns it off first", vm->config.name,
                        vm_state_name[vm->state], vm->config.name);
-    e = wait_parked(vm, why);
+    e = vm_wait_parked(vm, why);
     if (e)
         return e;
     pmap_clear(&vm->pmap); /* what a failed VM left, for whoever wanted to look at it */
-    e = admit(vm, why);
+    e = vm_admit(vm, why);
     if (!e)
         e = vm_boot(vm, why);
     if (!e)
@@ -453,13 +542,13 @@ enum err vm_pause(struct vm *vm, struct why *why)
     lock_acquire(&vm->lock);
     was_running = vm->state == VM_RUNNING;
     if (was_running)
-        leave_running(vm, VM_PAUSED);
+        vm_leave_running(vm, VM_PAUSED);
     lock_release(&vm->lock);
     if (!was_running)
         return why_set(why, E_STATE, "%s is %s: only a running VM can be paused", vm->config.name,
                        vm_state_name[vm->state]);
-    kick_all(vm);
-    return wait_parked(vm, why);
+    vm_kick_all(vm);
+    return vm_wait_parked(vm, why);
 }
 
 enum err vm_resume(struct vm *vm, struct why *why)
@@ -478,20 +567,31 @@ enum err vm_stop(struct vm *vm, struct why *why)
         lock_release(&vm->lock);
         return why_set(why, E_STATE, "%s is off already", vm->config.name);
     }
-    leave_running(vm, VM_OFF);
+    if (refuse_in_transit(vm, why)) {
+        lock_release(&vm->lock);
+        return E_STATE;
+    }
+    vm_leave_running(vm, VM_OFF);
     vm->reason[0] = '\0';
     lock_release(&vm->lock);
-    kick_all(vm);
-    return wait_parked(vm, why);
+    vm_kick_all(vm);
+    return vm_wait_parked(vm, why);
 }
 
-void vm_destroy(struct vm *vm)
+enum err vm_destroy(struct vm *vm, struct why *why)
 {
+    bool claimed;
+
     lock_acquire(&vms_lock);
-    list_remove(&vm->link);
+    claimed = vm->claimed;
+    if (!claimed)
+        list_remove(&vm->link);
     lock_release(&vms_lock);
+    if (claimed)
+        return why_set(why, E_STATE, "%s is being moved from host to host", vm->config.name);
     vm_free(vm);
     vm_feed();
+    return OK;
 }
 
 /* --- for a panic -------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "vmm/console.h"
 #include "vmm/cpuid.h"
 #include "vmm/dev/platform.h"
+#include "vmm/guest_clock.h"
 #include "vmm/memory/pmap.h"
 
 enum vm_state {
@@ -17,6 +18,8 @@ enum vm_state {
     VM_PAUSED,    /* by the user; time stands still for the guest */
     VM_FAILED,    /* it did something that no machine survives: see reason */
     VM_RESETTING, /* between the guest's reboot and its next start */
+    VM_INCOMING,  /* it comes from another host, or its state does: transit.c */
+    VM_MOVING,    /* it stands still to be handed to another host: transit.c */
     VM_DYING,     /* its threads are ending */
     VM_STATE_COUNT
 };
@@ -39,6 +42,7 @@ struct vcpu {
     struct timer timer;           /* of its local APIC; vCPU 0's also of the VM's devices */
     u64 tsc_adjust;               /* what the guest added to its TSC by writing it */
     u64 kvmclock;                 /* guest address of its clock page, with bit 0: enabled */
+    bool clock_due;               /* that page is to be written before the guest runs */
     u64 exit_count[EXIT_KIND_COUNT];
     u64 exit_cycles[EXIT_KIND_COUNT];
 };
@@ -56,8 +60,10 @@ struct vm {
     struct config_vm config;
     struct lock lock;
     enum vm_state state;
-    bool starved;     /* paused because the host has no memory left for it */
-    char reason[160]; /* why it is in that state, a sentence; or empty */
+    enum vm_state held_in; /* while it is moving: what it did before, VM_RUNNING or VM_PAUSED */
+    bool claimed;          /* some activity needs it to stay: vm_claim */
+    bool starved;          /* paused because the host has no memory left for it */
+    char reason[160];      /* why it is in that state, a sentence; or empty */
     struct pmap pmap;
     struct platform platform;
     struct cpuid_policy cpuid;
@@ -67,7 +73,8 @@ struct vm {
     /* Guest time is host time less ns_offset, and stands still at stopped_ns while it does not run. */
     u64 ns_offset, stopped_ns;
     u64 tsc_offset, stopped_tsc;
-    u64 wall_clock; /* seconds since 1970 at guest time 0 */
+    struct guest_clock clock; /* what kvmclock tells it */
+    u64 wall_clock;           /* seconds since 1970 at guest time 0 */
     u64 resets;
     struct vm_odd odd[VM_MAX_ODD]; /* what was said once: see vm_log_once */
     u32 odd_count;
@@ -83,11 +90,41 @@ enum err vm_pause(struct vm *vm, struct why *why) MUST_CHECK;
 enum err vm_resume(struct vm *vm, struct why *why) MUST_CHECK;
 /* Turns it off as the power switch does. */
 enum err vm_stop(struct vm *vm, struct why *why) MUST_CHECK;
-/* Stops it and frees it. */
-void vm_destroy(struct vm *vm);
+/* Stops it and frees it. E_STATE while it is claimed, or in transit. */
+enum err vm_destroy(struct vm *vm, struct why *why) MUST_CHECK;
 struct vm *vm_find(const char *name);
 /* The VMs in the order in which they were made; index from 0; NULL behind the last. */
 struct vm *vm_at(unsigned index);
+
+/* --- in transit from host to host: transit.c. Any thread; these may sleep ---------------------- */
+
+/* Finds a VM and sees to it that it stays until vm_unclaim. E_NOENT; E_STATE: it is claimed already. */
+enum err vm_claim(struct vm **vm, const char *name, struct why *why) MUST_CHECK;
+void vm_unclaim(struct vm *vm);
+/* Stops a running or paused VM for a hand-off: within milliseconds all vCPUs are parked, also those that slept until a
+ * page came; their accesses have not happened and are made again later. It is `moving` then, which the user cannot
+ * change, and its state can be saved. E_STATE: it is in another state, or fails meanwhile; why says so. */
+enum err vm_hold(struct vm *vm, struct why *why) MUST_CHECK;
+/* It stays here after all, and goes on as before vm_hold. Its clocks show the time that has passed, unless it was
+ * paused. */
+void vm_release(struct vm *vm);
+/* Makes a VM that is to come from another host: no image is loaded, and its memory is empty. cpuid is what it was given
+ * there; this host must be able to give the same. It is claimed. As vm_create; E_NOMEM also if its memory does not fit,
+ * E_UNSUPPORTED with the first feature that is missing. Its memory may then be filled, and vm_state_load be called. */
+enum err vm_create_incoming(struct vm **vm, const struct config_vm *config,
+                            const struct cpuid_policy *cpuid, struct why *why) MUST_CHECK;
+/* Makes the vCPUs and devices of a VM that is held anew: nothing of its state is left but its memory, and it needs
+ * vm_state_load. E_NOMEM: there are none now, and all that it can do is to fail. */
+enum err vm_renew(struct vm *vm) MUST_CHECK;
+/* After vm_state_load: it runs here, or is paused if it was. */
+void vm_arrive(struct vm *vm);
+/* Ends a VM that is moving or incoming: it runs elsewhere, or nowhere. Its frames that have other users stay with
+ * these. Releases the claim. The pointer is good no more. */
+void vm_depart(struct vm *vm);
+/* May a VM with that CPUID run on this host? Calls missing() with each thing that it lacks, in words: "AVX2 (CPUID 7
+ * EBX bit 5)". E_UNSUPPORTED if there was any. */
+enum err vm_cpuid_compatible(const struct cpuid_policy *cpuid,
+                             void (*missing)(void *ctx, const char *what), void *ctx) MUST_CHECK;
 
 /* --- for the parts of a VM -------------------------------------------------------------------- */
 
@@ -108,7 +145,31 @@ void vm_unlock_devices(struct vm *vm);
 void vm_log_once(struct vm *vm, const char *what, u64 key);
 
 /* Has every vCPU left its guest, and its CPU? */
-bool vm_all_parked(const struct vm *vm);
+static inline bool vm_all_parked(const struct vm *vm)
+{
+    for (u32 i = 0; i < vm->config.vcpus; i++)
+        if (!__atomic_load_n(&vm->vcpu[i].parked, __ATOMIC_ACQUIRE))
+            return false;
+    return true;
+}
+/* Waits for it; E_TIMEOUT after 10 s. */
+enum err vm_wait_parked(struct vm *vm, struct why *why) MUST_CHECK;
+/* Has all vCPUs look at the VM's state. */
+void vm_kick_all(struct vm *vm);
+/* From running to a state in which no vCPU runs; the lock is held. */
+void vm_leave_running(struct vm *vm, enum vm_state state);
+/* Makes a VM in that state; with the given CPUID, or with what this host has to give if that is NULL. */
+enum err vm_make(struct vm **vm, const struct config_vm *config, enum vm_state state,
+                 const struct cpuid_policy *cpuid, struct why *why) MUST_CHECK;
+/* Is there memory for it? E_NOMEM. */
+enum err vm_admit(const struct vm *vm, struct why *why) MUST_CHECK;
+/* Takes it from the list; then frees everything but *vm itself. */
+void vm_unlink(struct vm *vm);
+void vm_tear_down(struct vm *vm);
+/* vm_time.c, with the lock held: guest time stands still, or goes on from where it stood, or is that from now on. */
+void vm_time_stop(struct vm *vm);
+void vm_time_go(struct vm *vm);
+void vm_set_time(struct vm *vm, u64 ns, u64 tsc);
 /* Makes the vCPU look at what is new, wherever it is. */
 void vcpu_kick(struct vcpu *v);
 /* Can this vCPU use no translation from before that generation of its second-level page table? */
@@ -120,6 +181,8 @@ static inline bool vcpu_is_flushed(const struct vcpu *v, u64 generation)
 /* A vCPU's thread (vcpu.c), its exits (exits.c), and where it starts (start.c). */
 enum err vcpu_create(struct vm *vm, u32 index) MUST_CHECK;
 void vcpu_destroy(struct vcpu *v);
+/* Makes its virtual CPU anew, as after vcpu_create. Its thread is parked. E_NOMEM: there is none now. */
+enum err vcpu_renew(struct vcpu *v) MUST_CHECK;
 void vcpu_handle_exit(struct vcpu *v, const struct hvm_exit *exit);
 const char *vcpu_exit_name(enum hvm_exit_kind kind);
 /* Passes on what an access to guest memory returned, and acts on it: E_NOMEM starves the VM, other errors but E_RANGE and
@@ -144,7 +207,13 @@ void io_string(struct vcpu *v, const struct hvm_exit *exit);
 /* msr.c; false: #GP */
 bool msr_read_guest(struct vcpu *v, u32 msr, u64 *value);
 bool msr_write_guest(struct vcpu *v, u32 msr, u64 value);
-/* kvmclock.c: tells the guest its clock anew, after time stood still. */
-void kvmclock_update(struct vcpu *v);
+/* kvmclock.c: writes the guest's clock page; for the vCPU's thread. As vcpu_memory. */
+enum err kvmclock_update(struct vcpu *v) MUST_CHECK;
+/* Has that done before the guest runs again. */
+static inline void kvmclock_due(struct vcpu *v)
+{
+    v->clock_due = true;
+    v->kicked = 1;
+}
 bool kvmclock_set(struct vcpu *v, u64 value);
 bool kvmclock_set_wall(struct vcpu *v, u64 value);

@@ -118,6 +118,12 @@ static void note_rights(struct walk *w, u64 entry, unsigned level)
         w->rights |= entry & ENTRY_NX;
 }
 
+/* Only E_RANGE says that no memory is there. Anything else passes: an entry has changed, or the page cannot be had now. */
+static enum walk_result not_there(enum err e)
+{
+    return e == E_RANGE ? WALK_NO_TABLE : WALK_BUSY;
+}
+
 /* Follows the tables down to the leaf. */
 static enum walk_result descend(struct walk *w)
 {
@@ -128,10 +134,12 @@ static enum walk_result descend(struct walk *w)
         u64 index = (w->linear >> level_shift(p, level)) & (BIT(p->index_bits) - 1);
         gpa_t at = GPA(table.v + index * p->entry_size);
         u64 entry;
+        enum err e;
         bool leaf;
 
-        if (w->mem->read(w->mem->ctx, at, p->entry_size, &entry) != OK)
-            return WALK_NO_TABLE;
+        e = w->mem->read(w->mem->ctx, at, p->entry_size, &entry);
+        if (e)
+            return not_there(e);
         if (!(entry & ENTRY_P))
             return fault(w, 0);
         leaf = is_leaf(w, entry, level);
@@ -208,7 +216,7 @@ static enum walk_result walk_once(struct walk *w)
     if (!allowed(w))
         return fault(w, PF_PRESENT);
     e = w->access & WALK_PEEK ? OK : mark(w);
-    return e == OK ? WALK_OK : e == E_STATE ? WALK_BUSY : WALK_NO_TABLE;
+    return e ? not_there(e) : WALK_OK;
 }
 
 enum walk_result guest_walk(const struct hvm_mode *m, u64 linear, u32 access, u8 cpl,

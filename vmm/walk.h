@@ -17,16 +17,16 @@ enum walk_result {
     WALK_FAULT,         /* #PF with *pf_code is due; CR2 is the linear address */
     WALK_NOT_CANONICAL, /* #GP or #SS is due */
     WALK_NO_TABLE,      /* a table lies where no memory is */
-    WALK_BUSY,          /* the tables kept changing: let the guest run, and try again */
+    WALK_BUSY,          /* the tables kept changing, or cannot be had now: try again later */
     WALK_UNSUPPORTED    /* 5-level paging, which Ferry does not offer */
 };
 
 struct walk_mem {
     void *ctx;
     u8 phys_bits; /* of guest-physical addresses, as CPUID 80000008h shows them: 36 to 52 */
-    /* Reads an entry of 4 or 8 bytes, aligned; anything but OK where no memory is. */
+    /* Reads an entry of 4 or 8 bytes, aligned. E_RANGE where no memory is; any other error: not now. */
     enum err (*read)(void *ctx, gpa_t at, unsigned size, u64 *entry);
-    /* Atomically: if it still is `old`, make it `new`. E_STATE if it was not; OK; or another. */
+    /* Atomically: if it still is `old`, make it `new`. E_STATE if it was not; else as read. */
     enum err (*cmpxchg)(void *ctx, gpa_t at, unsigned size, u64 old, u64 new);
 };
 

@@ -26,6 +26,11 @@ void shell_add_hooks(struct shell_hooks *h)
         if (h->what)                                                                               \
     h->what()
 
+void shell_begin_command(void)
+{
+    CALL_HOOKS(begin);
+}
+
 /* --- info ------------------------------------------------------------------------------------ */
 
 static void row_address(void)

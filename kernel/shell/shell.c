@@ -24,6 +24,7 @@ static void run_line(void)
 {
     struct why why;
 
+    shell_begin_command();
     if (table_run(&table, line.text, &why)) {
         console_print("error: ");
         shell_print_wrapped(7, 4, why.text);

@@ -464,6 +464,40 @@ static void who_stops_waiting_is_not_woken(void **state)
     assert_int_equal(state_of(0x5000), PAGE_PRIVATE);
 }
 
+static enum err held_result;
+
+static void held_reader(void *unused)
+{
+    (void)unused;
+    held_result = guest_mem_read(&pmap, GPA(0x5000), &read_by_thread, 1);
+}
+
+static void while_a_vm_is_held_nobody_sleeps_on_a_page_and_nothing_has_happened(void **state)
+{
+    struct thread *t;
+
+    (void)state;
+    make_remote(0x5000, 2);
+    held_result = OK;
+    assert_int_equal(thread_create(&t, "reader", held_reader, NULL), OK);
+    thread_sleep(MSEC(5));
+    assert_int_equal(fault(0x5000, true), E_AGAIN);
+    pmap_hold(&pmap, true);
+    thread_sleep(MSEC(1));
+    assert_int_equal(held_result, E_STATE);
+    assert_false(waiter.waiting);
+    assert_int_equal(waiter.result, E_STATE);
+    assert_int_equal(fault(0x5000, false), E_STATE); /* on its way */
+    assert_int_equal(fault(0x6000, true), E_STATE);  /* not asked for */
+    assert_int_equal(started, 1);
+    assert_int_equal(fault(0x7000, true), OK); /* what needs no sleep goes on */
+    arrive(in_flight[0], 1);
+    assert_int_equal(state_of(0x5000), PAGE_PRIVATE);
+    pmap_hold(&pmap, false);
+    assert_int_equal(fault(0x6000, true), E_AGAIN);
+    arrive(in_flight[1], 1);
+}
+
 /* --- memory that runs out --------------------------------------------------------------------- */
 
 static void without_a_frame_the_fault_says_so_and_nothing_has_changed(void **state)
@@ -524,6 +558,7 @@ int main(void)
         TEST(one_fault_more_than_can_be_in_flight_waits_for_room),
         TEST(memory_can_go_while_a_page_is_in_flight),
         TEST(who_stops_waiting_is_not_woken),
+        TEST(while_a_vm_is_held_nobody_sleeps_on_a_page_and_nothing_has_happened),
         TEST(without_a_frame_the_fault_says_so_and_nothing_has_changed),
         TEST(clearing_gives_back_every_frame),
     };

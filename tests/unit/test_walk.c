@@ -12,6 +12,7 @@ static struct {
     u8 ram[RAM_SIZE];
     unsigned races; /* so many cmpxchg find another value */
     unsigned changes;
+    bool not_now; /* beyond the end of RAM: it cannot be had at the moment */
 } guest;
 
 static enum err guest_read(void *ctx, gpa_t at, unsigned size, u64 *entry)
@@ -19,7 +20,7 @@ static enum err guest_read(void *ctx, gpa_t at, unsigned size, u64 *entry)
     (void)ctx;
     assert_int_equal(at.v % size, 0);
     if (at.v > RAM_SIZE - size)
-        return E_NOENT;
+        return guest.not_now ? E_NOMEM : E_RANGE;
     *entry = 0;
     memcpy(entry, guest.ram + at.v, size);
     return OK;
@@ -212,6 +213,8 @@ static void what_cannot_be_walked_is_said_to_be_so(void **state)
     assert_int_equal(walk(&m, 0xffff800000000000, PAGE_ACCESS_READ), WALK_FAULT);
     set64(0x2008, 0x5000000 | 7);
     assert_int_equal(walk(&m, LINEAR, PAGE_ACCESS_READ), WALK_NO_TABLE);
+    guest.not_now = true;
+    assert_int_equal(walk(&m, LINEAR, PAGE_ACCESS_READ), WALK_BUSY);
     m.cr4 |= CR4_LA57;
     assert_int_equal(walk(&m, LINEAR, PAGE_ACCESS_READ), WALK_UNSUPPORTED);
 }

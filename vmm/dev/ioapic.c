@@ -1,4 +1,5 @@
 #include "vmm/dev/ioapic.h"
+#include "kernel/string.h"
 
 enum { OFFSET_SELECT = 0x00, OFFSET_WINDOW = 0x10, OFFSET_EOI = 0x40 };
 enum { REG_ID = 0, REG_VERSION = 1, REG_REDIRECTION = 0x10 };
@@ -131,4 +132,17 @@ void ioapic_write(struct ioapic *io, u32 offset, u8 size, u32 value, const struc
         write_window(io, value, bus);
     else if (offset == OFFSET_EOI)
         ioapic_eoi(io, (u8)value, bus);
+}
+
+bool ioapic_is_valid(const struct ioapic *io)
+{
+    for (unsigned pin = 0; pin < VM_IOAPIC_PINS; pin++) {
+        u64 entry = io->redirection[pin];
+
+        if (entry & ~(ENTRY_WRITABLE | ENTRY_REMOTE_IRR) ||
+            ((entry & ENTRY_REMOTE_IRR) && !entry_is_level(entry)))
+            return false;
+    }
+    return mem_is_zero(io->reserved, sizeof(io->reserved)) && !(io->lines >> VM_IOAPIC_PINS) &&
+           !(io->id & ~ID_WRITABLE);
 }

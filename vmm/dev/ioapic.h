@@ -35,6 +35,8 @@ void ioapic_line(struct ioapic *io, unsigned pin, bool level, const struct ioapi
 void ioapic_eoi(struct ioapic *io, u8 vector, const struct ioapic_bus *bus);
 /* The message that the pin would send now. */
 struct irq_msg ioapic_message(const struct ioapic *io, unsigned pin);
+/* Could the device be in that state? For one that comes from outside. */
+bool ioapic_is_valid(const struct ioapic *io);
 /* Offset in the page: 0 select (8 bits), 10 window (32 bits), 40 EOI. */
 u32 ioapic_read(const struct ioapic *io, u32 offset);
 void ioapic_write(struct ioapic *io, u32 offset, u8 size, u32 value, const struct ioapic_bus *bus);

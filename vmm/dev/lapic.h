@@ -88,6 +88,11 @@ int lapic_take(struct lapic *l);
 /* Ends the interrupt in service; true: it was level triggered, and *vector is to be told. */
 bool lapic_eoi(struct lapic *l, u8 *vector);
 
+/* The state as it travels, after a tick: timer_expires is the time left, or VTIME_NEVER. bsp and id are those of its place. */
+void lapic_save(const struct lapic *l, struct lapic *saved, const struct vtime *now);
+bool lapic_is_valid(const struct lapic *saved, u32 id, bool bsp);
+void lapic_load(struct lapic *l, const struct lapic *saved, const struct vtime *now);
+
 /* Timer (lapic_timer.c). */
 void lapic_tick(struct lapic *l, const struct vtime *now);
 /* Guest ns when the timer's interrupt comes next; VTIME_NEVER where none will. */
@@ -99,3 +104,5 @@ void lapic_timer_set_divide(struct lapic *l, u32 divide, const struct vtime *now
 void lapic_timer_set_lvt(struct lapic *l, u32 lvt);
 void lapic_timer_set_deadline(struct lapic *l, u64 tsc);
 u64 lapic_timer_deadline(const struct lapic *l);
+/* Of a state that travels: can the timer be in it? */
+bool lapic_timer_is_valid(const struct lapic *saved);

@@ -365,3 +365,45 @@ void lapic_set_cr8(struct lapic *l, u8 cr8)
 {
     l->tpr = (cr8 & 15u) << 4;
 }
+
+/* --- save and load -------------------------------------------------------------------------------- */
+
+void lapic_save(const struct lapic *l, struct lapic *saved, const struct vtime *now)
+{
+    *saved = *l;
+    if (l->timer_expires != VTIME_NEVER)
+        saved->timer_expires = l->timer_expires - MIN(now->ns, l->timer_expires);
+}
+
+void lapic_load(struct lapic *l, const struct lapic *saved, const struct vtime *now)
+{
+    *l = *saved;
+    if (saved->timer_expires != VTIME_NEVER)
+        l->timer_expires = now->ns + saved->timer_expires;
+}
+
+static bool base_is_valid(const struct lapic *l, bool bsp)
+{
+    u64 mode = l->base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+
+    return l->base == (GUEST_LAPIC | mode | (bsp ? APIC_BASE_BSP : 0)) && mode != APIC_BASE_X2APIC;
+}
+
+static bool lvt_is_valid(const struct lapic *l)
+{
+    for (unsigned i = 0; i < LVT_COUNT; i++)
+        if (l->lvt[i] & ~rows[REG_LVT + i].valid)
+            return false;
+    return true;
+}
+
+bool lapic_is_valid(const struct lapic *l, u32 id, bool bsp)
+{
+    u32 low_vectors = (l->irr[0] | l->isr[0] | l->tmr[0]) & 0xffff;
+
+    return base_is_valid(l, bsp) && lvt_is_valid(l) && l->id == id && l->tpr <= 0xff &&
+           !low_vectors && !(l->ldr & 0xffffff) && (l->dfr | 0xf0000000) == 0xffffffff &&
+           !(l->svr & ~SVR_VALID) && l->esr <= 0xff && l->esr_pending <= 0xff &&
+           !(l->icr_low & ~ICR_VALID) && !(l->timer_divide & ~0xbu) && !l->reserved &&
+           lapic_timer_is_valid(l);
+}

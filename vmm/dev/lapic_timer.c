@@ -122,3 +122,12 @@ u64 lapic_timer_deadline(const struct lapic *l)
 {
     return l->tsc_deadline;
 }
+
+bool lapic_timer_is_valid(const struct lapic *saved)
+{
+    bool runs = saved->timer_expires != VTIME_NEVER;
+
+    if (counts_tsc(saved))
+        return !runs && !saved->timer_initial;
+    return !saved->tsc_deadline && (!runs || saved->timer_expires <= period_ns(saved));
+}

@@ -257,3 +257,16 @@ void pic_out(struct pic *p, u16 port, u8 value)
         chip_write(&p->chip[port & 0x80 ? SLAVE : MASTER], port & 1, value);
     cascade_update(p);
 }
+
+static bool chip_is_valid(const struct pic_chip *c, u8 elcr)
+{
+    return !(c->elcr & (u8)~elcr) && !(c->base & 7) && c->lowest <= 7 && c->icw != 1 &&
+           c->icw <= 4 && c->read_isr <= 1 && c->special_mask <= 1 && c->poll <= 1 &&
+           c->rotate_auto_eoi <= 1 && !c->reserved[0] && !c->reserved[1];
+}
+
+bool pic_is_valid(const struct pic *p)
+{
+    return chip_is_valid(&p->chip[MASTER], elcr_writable[MASTER]) &&
+           chip_is_valid(&p->chip[SLAVE], elcr_writable[SLAVE]);
+}

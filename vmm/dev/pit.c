@@ -1,5 +1,6 @@
 #include "vmm/dev/pit.h"
 #include "vmm/dev/scale.h"
+#include "kernel/string.h"
 
 #define PORT_CONTROL     (PIT_PORT + 3)
 #define SELECT_READ_BACK 3
@@ -291,9 +292,51 @@ bool pit_tick(struct pit *p, const struct vtime *now)
 u64 pit_next(const struct pit *p)
 {
     const struct pit_channel *c = &p->channel[0];
-    u64 tick = edge_tick(c, c->edges + 1);
+    u64 tick = edge_tick(c, c->edges + 1), length;
 
     if (!c->counting || !tick)
         return VTIME_NEVER;
-    return add_saturated(c->since_ns, scale_up(tick, PIT_HZ, NS_PER_SECOND));
+    length = scale_up(tick, PIT_HZ, NS_PER_SECOND);
+    return add_saturated(c->since_ns, length - MIN(c->before_ns, length));
+}
+
+/* --- save and load -------------------------------------------------------------------------------- */
+
+void pit_save(const struct pit *p, struct pit *saved, const struct vtime *now)
+{
+    *saved = *p;
+    for (unsigned i = 0; i < COUNT_OF(p->channel); i++) {
+        struct pit_channel *c = &saved->channel[i];
+
+        c->before_ns += c->counting ? now->ns - c->since_ns : 0;
+        c->since_ns = 0;
+    }
+}
+
+static bool channel_is_valid(const struct pit_channel *c)
+{
+    u8 flags = c->status_latched | c->bcd | c->gate | c->started | c->counting | c->read_high |
+               c->write_high;
+
+    return mem_is_zero(c->reserved, sizeof(c->reserved)) && !c->since_ns &&
+           c->before_ns < BIT(62) && c->count <= 65536 && flags <= 1 && c->latch_bytes <= 2 &&
+           c->mode <= 5 && c->access >= ACCESS_LOW && c->access <= ACCESS_BOTH &&
+           (!c->started || c->count) && (!c->counting || c->started) &&
+           c->edges <= BIT(54) / MAX(c->count, 1);
+}
+
+bool pit_is_valid(const struct pit *saved)
+{
+    for (unsigned i = 0; i < COUNT_OF(saved->channel); i++)
+        if (!channel_is_valid(&saved->channel[i]))
+            return false;
+    return mem_is_zero(saved->reserved, sizeof(saved->reserved)) &&
+           !(saved->port61 & (u8)~PORT61_KEPT);
+}
+
+void pit_load(struct pit *p, const struct pit *saved, const struct vtime *now)
+{
+    *p = *saved;
+    for (unsigned i = 0; i < COUNT_OF(p->channel); i++)
+        p->channel[i].since_ns = p->channel[i].counting ? now->ns : 0;
 }

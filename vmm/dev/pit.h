@@ -55,3 +55,8 @@ bool pit_irq_level(const struct pit *p, const struct vtime *now);
 bool pit_tick(struct pit *p, const struct vtime *now);
 /* Guest ns when it will rise next, or VTIME_NEVER. */
 u64 pit_next(const struct pit *p);
+
+/* The state as it travels: nothing in it is an absolute time. What has been counted is in before_ns, and since_ns is 0. */
+void pit_save(const struct pit *p, struct pit *saved, const struct vtime *now);
+bool pit_is_valid(const struct pit *saved);
+void pit_load(struct pit *p, const struct pit *saved, const struct vtime *now);

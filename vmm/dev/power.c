@@ -1,5 +1,6 @@
 #include "vmm/dev/power.h"
 #include "vmm/layout.h"
+#include "kernel/string.h"
 
 #define SLEEP_ENABLE        0x20 /* SLP_EN */
 #define SLEEP_TYPE(control) (((control) >> 2) & 7)
@@ -68,4 +69,10 @@ enum power_event power_out(struct power *p, u16 port, u8 value)
     case PORT_KEYBOARD_COMMAND: return PULSE_RESET(value) ? POWER_RESET : POWER_NONE;
     default: return POWER_NONE;
     }
+}
+
+bool power_is_valid(const struct power *p)
+{
+    return mem_is_zero(p->reserved, sizeof(p->reserved)) && !(p->reset_control & (u8)~CF9_KEPT) &&
+           !(p->system_control & (u8) ~(FAST_RESET | A20)) && !(p->sleep_control & SLEEP_ENABLE);
 }

@@ -26,6 +26,8 @@ struct power {
 ASSERT_SIZE(struct power, 8);
 
 void power_init(struct power *p);
+/* Could the device be in that state? For one that comes from outside. */
+bool power_is_valid(const struct power *p);
 /* The ports above; any other reads all ones and ignores writes. */
 u8 power_in(const struct power *p, u16 port);
 enum power_event power_out(struct power *p, u16 port, u8 value) MUST_CHECK;

@@ -1,6 +1,7 @@
 #include "vmm/dev/rtc.h"
 #include "vmm/dev/calendar.h"
 #include "vmm/dev/scale.h"
+#include "kernel/string.h"
 
 enum {
     REG_SECOND = 0,
@@ -288,4 +289,27 @@ void rtc_out(struct rtc *r, u16 port, u8 value, const struct vtime *now)
         else
             r->cmos[reg] = value;
     }
+}
+
+/* --- save and load -------------------------------------------------------------------------------- */
+
+void rtc_save(const struct rtc *r, struct rtc *saved)
+{
+    *saved = *r;
+    saved->seen_ns = 0;
+}
+
+bool rtc_is_valid(const struct rtc *saved)
+{
+    s64 most = CALENDAR_SECONDS_MAX * 4; /* two digits that are none make 165 */
+
+    return mem_is_zero(saved->reserved, sizeof(saved->reserved)) && !saved->seen_ns &&
+           saved->base_seconds <= most && saved->base_seconds >= -most && !(saved->reg_a & A_UIP) &&
+           !(saved->reg_c & (u8)~C_ALL);
+}
+
+void rtc_load(struct rtc *r, const struct rtc *saved, const struct vtime *now)
+{
+    *r = *saved;
+    r->seen_ns = now->ns;
 }

@@ -32,3 +32,8 @@ bool rtc_irq(const struct rtc *r);
 void rtc_tick(struct rtc *r, const struct vtime *now);
 /* Guest ns when the line rises next, or VTIME_NEVER. */
 u64 rtc_next(const struct rtc *r);
+
+/* The state as it travels, after a tick: its time goes with the guest's, and seen_ns is 0. */
+void rtc_save(const struct rtc *r, struct rtc *saved);
+bool rtc_is_valid(const struct rtc *saved);
+void rtc_load(struct rtc *r, const struct rtc *saved, const struct vtime *now);

@@ -1,4 +1,5 @@
 #include "vmm/dev/uart.h"
+#include "kernel/string.h"
 
 /* Register numbers; 0 and 1 are the divisor latch while LCR.DLAB is set (PC16550D table II). */
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
@@ -210,4 +211,12 @@ bool uart_write(struct uart *u, u16 reg, u8 value, const struct uart_sink *sink)
     default: break; /* LSR and MSR are read only */
     }
     return false;
+}
+
+bool uart_is_valid(const struct uart *u)
+{
+    return mem_is_zero(u->reserved, sizeof(u->reserved)) && !(u->ier & 0xf0) &&
+           !(u->mcr & (u8)~MCR_KEPT) && !(u->lsr_errors & (u8)~LSR_OVERRUN) &&
+           !(u->msr_deltas & 0xf0) && u->thr_empty <= 1 && u->rx_first < UART_FIFO_SIZE &&
+           u->rx_count <= rx_room(u) && (u->fcr & FCR_ENABLE ? !(u->fcr & (u8)~FCR_KEPT) : !u->fcr);
 }

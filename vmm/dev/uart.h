@@ -34,5 +34,7 @@ u8 uart_read(struct uart *u, u16 reg);
 bool uart_write(struct uart *u, u16 reg, u8 value, const struct uart_sink *sink);
 /* A byte from outside; false when there is no room: offer it again after the guest has read. */
 bool uart_receive(struct uart *u, u8 byte);
+/* Could the device be in that state? For one that comes from outside. */
+bool uart_is_valid(const struct uart *u);
 /* The level of the interrupt line. */
 bool uart_irq(const struct uart *u);

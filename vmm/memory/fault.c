@@ -55,6 +55,10 @@ static enum err start_slow(struct fault *f, const struct fill *fill)
 {
     struct fill *slot = free_slot(f->pmap);
 
+    if (f->pmap->held) {
+        frame_put(fill->frame);
+        return E_STATE;
+    }
     wait_for(f);
     if (!slot) { /* any page that comes makes room */
         f->waiter->index = U64_MAX;
@@ -168,6 +172,8 @@ static enum err resolve_locked(struct fault *f)
 
     p->faults++;
     if (page && page->busy) {
+        if (p->held && page->state == PAGE_REMOTE)
+            return E_STATE;
         p->joined++;
         wait_for(f);
         return E_AGAIN;

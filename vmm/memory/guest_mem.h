@@ -1,7 +1,7 @@
 /* Ferry's own accesses to a guest's memory: instruction decoding, page walks, device models, loaders. They meet the same
  * faults as the guest's and take the same way. They may sleep until a page has come: threads only, without a lock.
  *
- * E_RANGE: no RAM there. E_NOMEM: the host has no frame left. E_STATE: the VM's memory was taken away meanwhile. Or
+ * E_RANGE: no RAM there. E_NOMEM: the host has no frame left. E_STATE: the VM's memory was taken away meanwhile, or the VM is held (pmap_hold). Or
  * what a backing said. What fails has read or written a part at most. */
 #pragma once
 #include "vmm/memory/pmap.h"

@@ -71,7 +71,7 @@ u64 pmap_promised(const struct pmap *p)
 
 struct page *pmap_record(const struct pmap *p, u64 index)
 {
-    struct page *records = p->records[index / PMAP_RECORDS];
+    struct page *records = p->records ? p->records[index / PMAP_RECORDS] : NULL;
 
     return records ? &records[index % PMAP_RECORDS] : NULL;
 }
@@ -192,6 +192,31 @@ static u64 release(struct pmap *p, u64 index)
     return c.large ? PMAP_LARGE : 1;
 }
 
+/* The page of somebody who waits for one from elsewhere, or for room to ask for it; false: nobody does. */
+static bool awaited(struct pmap *p, u64 *index)
+{
+    struct pmap_waiter *w;
+
+    LIST_FOR_EACH(w, &p->waiters, link)
+    {
+        *index = w->index;
+        if (w->index == U64_MAX || pmap_state(p, w->index) == PAGE_REMOTE)
+            return true;
+    }
+    return false;
+}
+
+void pmap_hold(struct pmap *p, bool on)
+{
+    u64 index;
+
+    lock_acquire(&p->lock);
+    p->held = on;
+    while (on && awaited(p, &index))
+        pmap_wake(p, index, index, E_STATE);
+    lock_release(&p->lock);
+}
+
 void pmap_clear(struct pmap *p)
 {
     u64 pages = pmap_pages(p);
@@ -234,6 +259,7 @@ static bool fills_in_flight(const struct pmap *p)
 void pmap_destroy(struct pmap *p)
 {
     u64 complain = time_now() + FILL_PATIENCE;
+    void *records;
 
     if (p->slat.table.root.v) {
         pmap_clear(p);
@@ -247,5 +273,9 @@ void pmap_destroy(struct pmap *p)
         ptab_destroy(&p->slat.table);
     }
     rmap_unregister(p);
-    heap_free(p->records);
+    lock_acquire(&p->lock);
+    records = p->records;
+    p->records = NULL;
+    lock_release(&p->lock);
+    heap_free(records);
 }

@@ -35,6 +35,7 @@ struct pmap {
     u64 clears;                   /* how often all memory was taken away */
     u64 *dirty[DIRTY_CONSUMERS];  /* a bit a page; NULL: nobody wants to know */
     const struct backing *remote; /* of REMOTE pages; slow */
+    bool held;                    /* nobody waits for pages: see pmap_hold */
     /* Has every vCPU leave the guest or flush, so that none uses a translation from before the call. Called without
      * the lock. */
     void (*shoot_down)(struct pmap *p);
@@ -74,12 +75,17 @@ u64 pmap_promised(const struct pmap *p);
 enum page_state pmap_state(const struct pmap *p, u64 index);
 
 /* Makes a page good for a read or a write of the guest. OK: the guest may go on. E_AGAIN: the page is in flight, and
- * the waiter's thread is woken when it has come. E_RANGE: no RAM there. E_NOMEM: no frame is left for guests. */
+ * the waiter's thread is woken when it has come. E_RANGE: no RAM there. E_NOMEM: no frame is left for guests. E_STATE: it is
+ * not there, and pmap_hold is on. */
 enum err pmap_fault(struct pmap *p, gpa_t gpa, bool write, struct pmap_waiter *waiter) MUST_CHECK;
 /* Blocks the calling thread until the waiter's page has come, and returns what the backing said. */
 enum err pmap_wait(const struct pmap_waiter *waiter) MUST_CHECK;
 /* Stops waiting; harmless if it does not wait. */
 void pmap_cancel_wait(struct pmap *p, struct pmap_waiter *waiter);
+/* While it is on, nobody waits for a page from elsewhere (REMOTE): who does is woken, and whoever would have to gets
+ * E_STATE. For a VM that is to stop soon: an access that is given up so has had no effect, because a page that an
+ * instruction has made sure of does not become REMOTE. What this host does by itself is still waited for. */
+void pmap_hold(struct pmap *p, bool on);
 /* For slow backings: the bytes are in fill->frame, or will not come. */
 void pmap_fill_done(struct fill *fill, enum err result);
 

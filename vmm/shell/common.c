@@ -40,19 +40,33 @@ u64 shell_vm_uptime(struct vm *vm)
     return ns;
 }
 
-u64 shell_vm_cpu_time(const struct vm *vm)
+/* A thread unsets its vCPU's pointer under the lock when it ends. */
+u64 shell_vm_cpu_time(struct vm *vm)
 {
     u64 now = time_now(), sum = 0;
 
+    lock_acquire(&vm->lock);
     for (u32 i = 0; i < vm->config.vcpus; i++) {
         const struct thread *t = vm->vcpu[i].thread;
-        u64 started = t->started;
+        u64 started = t ? t->started : 0;
 
-        sum += t->cpu_time;
-        if (t->state == THREAD_RUNNING && now > started)
+        sum += t ? t->cpu_time : 0;
+        if (t && t->state == THREAD_RUNNING && now > started)
             sum += now - started;
     }
+    lock_release(&vm->lock);
     return sum;
+}
+
+struct shell_thread shell_vcpu_thread(struct vcpu *v)
+{
+    struct shell_thread t = {0};
+
+    lock_acquire(&v->vm->lock);
+    if (v->thread)
+        t = (struct shell_thread){v->thread->cpu_time, v->thread->last_cpu};
+    lock_release(&v->vm->lock);
+    return t;
 }
 
 u64 shell_vcpu_exits(const struct vcpu *v)

@@ -52,17 +52,10 @@ SHELL_COMMAND(
     .help = "turn a VM off at once", .complete = {shell_complete_vm},
     .more = "As the power switch does: the guest is not asked. What it had in memory is gone.");
 
-static enum err destroy(struct vm *vm, struct why *why)
-{
-    (void)why;
-    vm_destroy(vm);
-    return OK;
-}
-
 static enum err run_destroy(unsigned argc, char **argv, struct why *why)
 {
     (void)argc;
-    return control(argv[0], destroy, "is gone", why);
+    return control(argv[0], vm_destroy, "is gone", why);
 }
 SHELL_COMMAND(vm_destroy, .name = "vm destroy", .args = "NAME", .min = 1, .max = 1,
               .run = run_destroy, .help = "turn a VM off and forget it",

@@ -47,7 +47,7 @@ static void print_vm(struct vm *vm, int width, u64 used, u64 length)
 {
     u64 share = length ? used * 1000 / length : 0; /* the two clocks were not read in one moment */
     unsigned permille = (unsigned)MIN(share, vm->config.vcpus * 1000ull);
-    bool runs = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+    bool runs = vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_MOVING;
     char up[24];
 
     print_name(vm, width);
@@ -138,15 +138,16 @@ static void print_vcpus(struct vm *vm)
     console_printf("\n%4s  %-11s  %3s  %12s  %14s  %7s  %16s\n", "vCPU", "activity", "CPU",
                    "CPU time", "exits", "exits/s", "rip");
     for (u32 i = 0; i < vm->config.vcpus; i++) {
-        const struct vcpu *v = &vm->vcpu[i];
-        u64 exits = shell_vcpu_exits(v), ms = v->thread->cpu_time / MSEC(1),
+        struct vcpu *v = &vm->vcpu[i];
+        struct shell_thread thread = shell_vcpu_thread(v);
+        u64 exits = shell_vcpu_exits(v), ms = thread.cpu_time / MSEC(1),
             length = time_now() - start;
         u64 recent = exits > before[i] ? exits - before[i] : 0; /* someone may have set them to 0 */
 
         console_printf("%4u  %-11s  %3u  %6llu.%03llu s  %14llu  %7llu  %16llx\n", i,
-                       vm->state == VM_OFF ? "-" : vcpu_activity_name[v->activity],
-                       v->thread->last_cpu, (unsigned long long)(ms / 1000),
-                       (unsigned long long)(ms % 1000), (unsigned long long)exits,
+                       vm->state == VM_OFF ? "-" : vcpu_activity_name[v->activity], thread.last_cpu,
+                       (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
+                       (unsigned long long)exits,
                        (unsigned long long)(recent * 1000 / MAX(length / MSEC(1), 1)),
                        (unsigned long long)v->hvm.rip);
     }

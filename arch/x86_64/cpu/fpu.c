@@ -8,8 +8,21 @@
 /* x87, SSE, AVX: what vmm/cpuid.c offers to guests (SDM 1 13.1). */
 #define FEATURES_OFFERED 7ull
 
+#define MXCSR_MASK_AT      28
+#define MXCSR_MASK_DEFAULT 0xffbf /* where FXSAVE says 0 (SDM 1 11.6.6) */
+
 static u64 features;
-static u32 area_size;
+static u32 area_size, mxcsr_mask;
+
+static void find_mxcsr_mask(void)
+{
+    static u8 area[512] ALIGNED(16);
+
+    __asm__ volatile("fxsave64 %0" : "=m"(area));
+    memcpy(&mxcsr_mask, area + MXCSR_MASK_AT, sizeof(mxcsr_mask));
+    if (!mxcsr_mask)
+        mxcsr_mask = MXCSR_MASK_DEFAULT;
+}
 
 static void features_init(void)
 {
@@ -23,6 +36,7 @@ static void features_init(void)
     xcr0_write(features);
     arch_cpuid(0xd, 0, r);
     area_size = r[1]; /* for what XCR0 has now */
+    find_mxcsr_mask();
 }
 
 void fpu_cpu_init(void)
@@ -37,6 +51,16 @@ void fpu_cpu_init(void)
 u32 arch_fpu_size(void)
 {
     return area_size;
+}
+
+u64 arch_fpu_features(void)
+{
+    return features;
+}
+
+u32 arch_fpu_mxcsr_mask(void)
+{
+    return mxcsr_mask;
 }
 
 void arch_xcr0_set(u64 xcr0)

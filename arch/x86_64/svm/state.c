@@ -1,5 +1,6 @@
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu/msr.h"
+#include "kernel/string.h"
 
 /* Where the VMCB has each segment register. */
 static struct vmcb_segment *segment(struct vmcb *b, unsigned seg)
@@ -125,6 +126,9 @@ void svm_get_state(struct hvm_vcpu *v, struct hvm_state *s)
     s->sti_shadow = b->int_shadow & 1;
     s->mov_ss_shadow = 0;
     s->nmi_blocked = svm_of(v)->nmi_blocked;
+    s->pending_debug = 0;
+    memset(s->pdpte, 0,
+           sizeof(s->pdpte)); /* nested paging reads them from memory (APM 2 15.25.10) */
 }
 
 void svm_set_state(struct hvm_vcpu *v, const struct hvm_state *s)
@@ -151,6 +155,7 @@ void svm_set_state(struct hvm_vcpu *v, const struct hvm_state *s)
         *msr_field(v, i) = s->msr[i];
     b->int_shadow = s->sti_shadow || s->mov_ss_shadow;
     svm->nmi_blocked = s->nmi_blocked;
+    svm->iret_rip = ~0ull;
     if (s->nmi_blocked)
         b->intercept[3] |= INTERCEPT_IRET;
     else

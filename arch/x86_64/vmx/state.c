@@ -158,6 +158,12 @@ static void set_mode(const struct hvm_mode *m)
     }
 }
 
+/* PAE paging: the CPU takes its top level from the VMCS, not from memory (SDM 3C 26.3.1.6). */
+static bool uses_pdptes(const struct hvm_mode *m)
+{
+    return (m->cr0 & CR0_PG) && (m->cr4 & CR4_PAE) && !(m->efer & EFER_LMA);
+}
+
 void vmx_get_state(struct hvm_vcpu *v, struct hvm_state *s)
 {
     const struct vmx_vcpu *x = vmx_of(v);
@@ -187,6 +193,9 @@ void vmx_get_state(struct hvm_vcpu *v, struct hvm_state *s)
     s->sti_shadow = !!(blocked & BLOCKED_BY_STI);
     s->mov_ss_shadow = !!(blocked & BLOCKED_BY_MOV_SS);
     s->nmi_blocked = !!(blocked & BLOCKED_BY_NMI);
+    s->pending_debug = vmcs_read(VMCS_GUEST_PENDING_DEBUG);
+    for (unsigned i = 0; i < COUNT_OF(s->pdpte); i++)
+        s->pdpte[i] = uses_pdptes(&s->mode) ? vmcs_read(VMCS_GUEST_PDPTE0 + 2 * i) : 0;
     vmx_give_back(v);
 }
 
@@ -209,7 +218,9 @@ void vmx_set_state(struct hvm_vcpu *v, const struct hvm_state *s)
     set_mode(&s->mode);
     vmcs_write(VMCS_GUEST_DR7, s->dr7);
     vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
-    vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmcs_write(VMCS_GUEST_PENDING_DEBUG, s->pending_debug);
+    for (unsigned i = 0; i < COUNT_OF(s->pdpte); i++)
+        vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, s->pdpte[i]);
     vmcs_write(VMCS_GUEST_ACTIVITY, 0);
     vmcs_write(VMCS_GUEST_GDTR_BASE, s->gdtr.base);
     vmcs_write(VMCS_GUEST_GDTR_LIMIT, s->gdtr.limit);

@@ -193,9 +193,14 @@ void ap_start(unsigned number)
     guest_other_cpu(number);
 }
 
-unsigned cpus_start(unsigned expected)
+void cpus_prepare(void)
 {
     memcpy((void *)0x8000, ap_code, (size_t)(ap_code_end - ap_code));
+}
+
+unsigned cpus_start(unsigned expected)
+{
+    cpus_prepare();
     lapic_enable(x2apic_on);
     lapic_send(0, 0xc4500); /* INIT to all others */
     lapic_send(0, 0xc4608); /* SIPI, page 8 */

@@ -41,6 +41,8 @@ void lapic_enable(bool x2apic);
 void lapic_send(u32 destination, u32 low);
 /* Starts the other vCPUs and waits for them; returns how many run, this one included. */
 unsigned cpus_start(unsigned expected);
+/* Puts the code at page 8 that a SIPI of one's own can start. */
+void cpus_prepare(void);
 
 static inline u8 in8(u16 port)
 {
