@@ -246,17 +246,23 @@ struct hvm_vcpu {
     void *arch;             /* VMCS or VMCB and what goes with it */
 };
 
+struct dirty_log;
+
 /* The second-level page table of one VM. Its owner (vmm's Pmap) changes it with ptab_* and, where
  * rights were taken away, bumps generation and makes every CPU that runs the VM leave the guest. */
 struct slat {
     struct ptab table;
-    u64 generation; /* starts at 1 */
+    u64 generation;        /* starts at 1 */
+    struct dirty_log *log; /* NULL: dirty bits are to be looked for */
 };
 
 struct hvm_ops {
     const char *name;      /* "VMX" */
     const char *slat_name; /* "EPT" */
     const struct ptab_format *slat_format;
+    /* Do its CPUs log the pages that they mark dirty? Then run() adds them to slat->log, if there is one when the vCPU is
+     * created, before it returns. NULL: no. */
+    bool (*logs_dirty)(void);
 
     /* Is all there that Ferry needs? Each missing feature is a line for `missing`: what it is, and
      * where it was looked for. Returns false if any is. No side effect. Any CPU. */

@@ -55,8 +55,10 @@ static enum err run_info(unsigned argc, char **argv, struct why *why)
     shell_row("version", "Ferry, build %s", ferry_build);
     shell_row("up", "%s", shell_duration(up, time_now()));
     shell_row("CPU", "%u x %s", cpu_count, cpu);
-    shell_row("guests by", hvm ? "%s with %s" : "nothing: this CPU lacks what is needed; see `log`",
-              hvm ? hvm->name : "", hvm ? hvm->slat_name : "");
+    shell_row("guests by",
+              hvm ? "%s with %s%s" : "nothing: this CPU lacks what is needed; see `log`",
+              hvm ? hvm->name : "", hvm ? hvm->slat_name : "",
+              hvm && hvm->logs_dirty && hvm->logs_dirty() ? ", dirty pages logged (PML)" : "");
     shell_row("TSC", "%u.%03u MHz by %s%s", arch_tsc_khz() / 1000, arch_tsc_khz() % 1000,
               arch_clock_source(), arch_tsc_invariant() ? ", invariant" : "");
     shell_row("interrupts", "%s, timer by %s", arch_apic_mode(), arch_timer_mode());

@@ -27,6 +27,7 @@ def test_equal_pages_are_found_and_given_back_when_a_vm_ends(host, kind, make_vm
     pages, frames, _ = shared(host)
     assert pages >= 2048 and frames <= pages / 2 + 8, (pages, frames)
     assert "=" * 16 in host.run("vm map p1")
+    assert ("(PML)" in host.run("info")) == (kind == "intel")
     host.destroy("p1")
     with host.console("p2") as console:
         console.type("x")

@@ -14,7 +14,7 @@
 #include "vmm/share/share.h"
 
 extern const struct ptab_format npt_format;
-static const struct hvm_ops ops = {.slat_format = &npt_format};
+static struct hvm_ops ops = {.slat_format = &npt_format};
 const struct hvm_ops *hvm = &ops;
 
 #define MEMORY MIB(8)
@@ -62,13 +62,36 @@ static int setup(void **state)
     return 0;
 }
 
+static bool yes(void)
+{
+    return true;
+}
+
+/* On CPUs that log what they mark dirty. */
+static int setup_logged(void **state)
+{
+    ops.logs_dirty = yes;
+    return setup(state);
+}
+
 static int teardown(void **state)
 {
     (void)state;
+    ops.logs_dirty = NULL;
     a.late = b.late = a.after = b.after = NULL;
     share_detach(&a.pmap);
     share_detach(&b.pmap);
     return 0;
+}
+
+/* The same on a host with that much. */
+static void again(u64 memory)
+{
+    bool (*logs)(void) = ops.logs_dirty;
+
+    teardown(NULL);
+    ops.logs_dirty = logs;
+    start(memory);
 }
 
 static u64 page_at(unsigned n)
@@ -326,8 +349,7 @@ static struct share_stats counts(void)
 /* 2 MiB of guest a become one mapping: nothing in them is like anything else. */
 static void make_large(void)
 {
-    teardown(NULL);
-    start(MIB(64));
+    again(MIB(64));
     share_set(false); /* no pass but those that are asked for */
     for (unsigned i = 0; i < PMAP_LARGE; i++)
         fill(&a, i, i + 1000);
@@ -353,8 +375,7 @@ static void two_mib_are_put_together_once_each_page_was_tried(void **state)
 static void what_is_written_all_the_time_is_put_together_too(void **state)
 {
     (void)state;
-    teardown(NULL);
-    start(MIB(64));
+    again(MIB(64));
     for (unsigned n = 0; n < 3; n++) {
         for (unsigned i = 0; i < PMAP_LARGE; i++)
             fake_guest_write(&a, page_at(i), n);
@@ -511,6 +532,79 @@ static void hashes_that_collide_merge_nothing_wrong(void **state)
     page_hash_mask = U64_MAX;
 }
 
+/* --- what was written ---------------------------------------------------------------------------- */
+
+static void harvest(struct fake_guest *g)
+{
+    dirty_harvest(&g->pmap);
+}
+
+static bool was_written(struct fake_guest *g, unsigned page)
+{
+    return dirty_take(&g->pmap, DIRTY_SHARE, pmap_index(GPA(page_at(page))));
+}
+
+/* A random few of the pages of guest a between any two harvests, and none but those. */
+static void a_harvest_sees_every_write(void **state)
+{
+    (void)state;
+    share_set(false);
+    for (unsigned i = 0; i < PAGES; i++)
+        fill(&a, i, i + 1);
+    harvest(&a);
+    for (unsigned i = 0; i < PAGES; i++)
+        (void)was_written(&a, i);
+    for (unsigned round = 0; round < 100; round++) {
+        bool wrote[PAGES] = {false};
+
+        for (unsigned n = 0; n < PAGES / 2; n++) {
+            unsigned page = (unsigned)(unit_random(&dice) % PAGES);
+
+            wrote[page] = true;
+            fake_guest_write(&a, page_at(page), n);
+        }
+        harvest(&a);
+        for (unsigned i = 0; i < PAGES; i++)
+            assert_int_equal(was_written(&a, i), wrote[i]);
+    }
+}
+
+static void a_log_that_overflows_loses_no_write(void **state)
+{
+    (void)state;
+    share_set(false);
+    for (unsigned i = 0; i < PAGES; i++)
+        fill(&a, i, i + 1);
+    harvest(&a);
+    for (unsigned i = 0; i < PAGES; i++)
+        (void)was_written(&a, i);
+    a.pmap.slat.log->count = DIRTY_LOG_SIZE - 3;
+    fill(&a, 7, 1000);
+    for (unsigned i = 20; i < 30; i++)
+        fill(&a, i, 1000);
+    harvest(&a);
+    for (unsigned i = 0; i < PAGES; i++)
+        assert_int_equal(was_written(&a, i), i == 7 || (i >= 20 && i < 30));
+}
+
+/* The CPU has logged one page of 512, and marks none of them again once they are small. */
+static void pages_of_a_split_mapping_are_harvested(void **state)
+{
+    (void)state;
+    make_large();
+    harvest(&a);
+    fake_guest_write(&a, page_at(3), 1);
+    assert_int_equal(pmap_split(&a.pmap, GPA(BASE)), OK);
+    harvest(&a);
+    for (unsigned i = 0; i < PMAP_LARGE; i++)
+        assert_true(was_written(&a, i));
+    harvest(&a);
+    fake_guest_write(&a, page_at(9), 1);
+    harvest(&a);
+    for (unsigned i = 0; i < PMAP_LARGE; i++)
+        assert_int_equal(was_written(&a, i), i == 9);
+}
+
 /* --- the index --------------------------------------------------------------------------------- */
 
 static void the_index_finds_what_was_put_in_last(void **state)
@@ -557,6 +651,10 @@ static void pages_do_not_displace_shared_frames(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define LOGGED(name)                                                                               \
+    {                                                                                              \
+#name " (logged)", name, setup_logged, teardown, NULL                                      \
+    }
     const struct CMUnitTest tests[] = {
         TEST(equal_pages_of_two_vms_show_one_frame),
         TEST(many_equal_pages_of_one_vm_show_one_frame),
@@ -576,6 +674,15 @@ int main(void)
         TEST(a_write_at_the_moment_of_a_shoot_down_is_kept),
         TEST(guests_that_run_while_they_are_shot_down_keep_every_byte),
         TEST(hashes_that_collide_merge_nothing_wrong),
+        LOGGED(equal_pages_of_two_vms_show_one_frame),
+        LOGGED(a_page_that_was_written_lately_is_left_alone),
+        LOGGED(a_large_mapping_is_split_where_sharing_pays),
+        LOGGED(a_write_at_the_moment_of_a_shoot_down_is_kept),
+        LOGGED(guests_that_run_while_they_are_shot_down_keep_every_byte),
+        LOGGED(a_harvest_sees_every_write),
+        TEST(a_harvest_sees_every_write),
+        LOGGED(a_log_that_overflows_loses_no_write),
+        LOGGED(pages_of_a_split_mapping_are_harvested),
         TEST(there_is_an_end_to_groups),
         TEST(the_index_finds_what_was_put_in_last),
         TEST(pages_do_not_displace_shared_frames),

@@ -1,4 +1,5 @@
 #include "vmm/memory/dirty.h"
+#include "kernel/dirty_log.h"
 #include "kernel/heap.h"
 #include "kernel/string.h"
 #include "vmm/layout.h"
@@ -65,11 +66,33 @@ static void take_bit(void *ctx, u64 address, unsigned level, u64 *entry)
     dirty_mark(p, pmap_index(GPA(address)), level == 2 ? PMAP_LARGE : 1);
 }
 
-void dirty_harvest(struct pmap *p)
+static void take_logged(void *ctx, u64 address)
 {
-    lock_acquire(&p->lock);
+    struct pmap *p = ctx;
+    unsigned level;
+    u64 size;
+
+    if (!pmap_is_ram(p, GPA(address)) || !ptab_lookup(&p->slat.table, address, &level))
+        return;
+    size = level == 2 ? LARGE_SIZE : PAGE_SIZE;
+    address = ALIGN_DOWN(address, size);
+    ptab_each_leaf(&p->slat.table, address, address + size, take_bit, p);
+}
+
+/* The lock is held. */
+static void take_all(struct pmap *p)
+{
     ptab_each_leaf(&p->slat.table, 0, guest_low_top(p->memory), take_bit, p);
     ptab_each_leaf(&p->slat.table, GUEST_HIGH_BASE, guest_high_top(p->memory), take_bit, p);
+}
+
+void dirty_harvest(struct pmap *p)
+{
+    if (p->slat.log)
+        pmap_shoot_down(p); /* and what the CPUs have logged is in the VM's log */
+    lock_acquire(&p->lock);
+    if (!p->slat.log || !dirty_log_take(p->slat.log, take_logged, p))
+        take_all(p);
     lock_release(&p->lock);
     pmap_shoot_down(p);
 }

@@ -5,6 +5,7 @@
  * none of them can be shared (the scanner does), has them put together: a copy into a new frame, since the old ones are
  * anywhere. While that goes on the pages are busy, as pages in flight are: the guest reads them where they were, a write waits.
  * A large mapping is split where sharing pays, and before its pages are sent to another host. */
+#include "kernel/dirty_log.h"
 #include "kernel/frames.h"
 #include "kernel/string.h"
 #include "vmm/memory/pmap.h"
@@ -21,9 +22,12 @@ enum err pmap_split(struct pmap *p, gpa_t gpa)
     if (!entry || level != 2)
         return OK;
     e = ptab_split(&p->slat.table, gpa.v);
-    if (!e)
-        frame_split(p->slat.table.format->address(entry));
-    return e;
+    if (e)
+        return e;
+    frame_split(p->slat.table.format->address(entry));
+    if (p->slat.log)
+        dirty_log_lose(p->slat.log); /* the CPU has logged one address of it at most */
+    return OK;
 }
 
 /* --- putting together ------------------------------------------------------------------------- */

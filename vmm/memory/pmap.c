@@ -1,4 +1,5 @@
 #include "vmm/memory/pmap.h"
+#include "kernel/dirty_log.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"
 #include "kernel/log.h"
@@ -33,6 +34,8 @@ enum err pmap_create(struct pmap *p, u64 memory, u16 owner)
     p->records = heap_alloc(p->record_frames * sizeof(void *));
     if (!p->records || make_zero_frame() || rmap_register(p))
         return E_NOMEM;
+    if (hvm->logs_dirty && hvm->logs_dirty())
+        p->slat.log = heap_alloc(sizeof(*p->slat.log)); /* goes without, if there is no memory */
     return ptab_create(&p->slat.table, hvm->slat_format);
 }
 
@@ -273,6 +276,8 @@ void pmap_destroy(struct pmap *p)
         ptab_destroy(&p->slat.table);
     }
     rmap_unregister(p);
+    heap_free(p->slat.log);
+    p->slat.log = NULL;
     lock_acquire(&p->lock);
     records = p->records;
     p->records = NULL;

@@ -156,6 +156,7 @@ bool vmx_controls_probe(void (*missing)(const char *))
     if (!ok)
         return false;
     vmx_controls.ept_vpid = msr_read(MSR_VMX_EPT_VPID_CAP);
+    vmx_controls.pml = msr_read(MSR_VMX_SECONDARY) >> 32 & SECONDARY_PML;
     for (unsigned i = 0; i < COUNT_OF(needed_ept); i++)
         if (!(vmx_controls.ept_vpid >> needed_ept[i].bit & 1)) {
             say_missing(missing, needed_ept[i].name, "IA32_VMX_EPT_VPID_CAP", needed_ept[i].bit);

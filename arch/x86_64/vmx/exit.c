@@ -122,6 +122,15 @@ static void exit_ept(struct hvm_vcpu *v, struct hvm_exit *exit)
         exit->page.access |= PAGE_ACCESS_WALK;
 }
 
+/* The log is emptied after every exit. The access that did not fit runs again. */
+static void exit_pml_full(struct hvm_vcpu *v, struct hvm_exit *exit)
+{
+    (void)exit;
+    if (vmcs_read(VMCS_QUALIFICATION) & EPT_UNBLOCKED && !v->event.valid)
+        vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
+                   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
+}
+
 static void exit_misconfig(struct hvm_vcpu *v, struct hvm_exit *exit)
 {
     (void)v;
@@ -169,6 +178,7 @@ static const struct {
     [VMX_EXIT_INVEPT] = {EXIT_UNDEFINED, exit_plain},
     [VMX_EXIT_INVVPID] = {EXIT_UNDEFINED, exit_plain},
     [VMX_EXIT_WBINVD] = {EXIT_WBINVD, exit_plain, true},
+    [VMX_EXIT_PML_FULL] = {EXIT_NOTHING, exit_pml_full},
     [VMX_EXIT_XSETBV] = {EXIT_XSETBV, exit_plain, true},
 };
 

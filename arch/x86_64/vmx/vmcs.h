@@ -6,6 +6,7 @@
 enum vmcs_field {
     /* B.1 16-bit */
     VMCS_VPID = 0x0000,
+    VMCS_PML_INDEX = 0x0812,
     VMCS_GUEST_ES_SELECTOR = 0x0800, /* and CS, SS, DS, FS, GS, LDTR, TR, 2 apart */
     VMCS_HOST_ES_SELECTOR = 0x0c00,
     VMCS_HOST_CS_SELECTOR = 0x0c02,
@@ -18,6 +19,7 @@ enum vmcs_field {
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_EPTP = 0x201a,
+    VMCS_PML_ADDRESS = 0x200e,
     VMCS_GUEST_PHYSICAL = 0x2400,
     VMCS_LINK = 0x2800,
     VMCS_GUEST_DEBUGCTL = 0x2802,
@@ -165,6 +167,7 @@ enum {
     VMX_EXIT_INVVPID = 53,
     VMX_EXIT_WBINVD = 54,
     VMX_EXIT_XSETBV = 55,
+    VMX_EXIT_PML_FULL = 62,
     VMX_EXIT_COUNT = 70
 };
 #define VMX_EXIT_ENTRY_FAILED BIT(31)

@@ -1,6 +1,7 @@
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu/cpu_arch.h"
 #include "arch/x86_64/cpu/msr.h"
+#include "kernel/dirty_log.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"
 #include "kernel/lock.h"
@@ -126,7 +127,11 @@ static void write_constants(struct hvm_vcpu *v)
     vmcs_write(VMCS_LINK, ~0ull);
     vmcs_write(VMCS_PIN_CONTROLS, vmx_controls.pin);
     vmcs_write(VMCS_PRIMARY_CONTROLS, x->primary);
-    vmcs_write(VMCS_SECONDARY_CONTROLS, vmx_controls.secondary);
+    vmcs_write(VMCS_SECONDARY_CONTROLS, vmx_controls.secondary | (x->pml.v ? SECONDARY_PML : 0));
+    if (x->pml.v) {
+        vmcs_write(VMCS_PML_ADDRESS, x->pml.v);
+        vmcs_write(VMCS_PML_INDEX, PML_LAST);
+    }
     vmcs_write(VMCS_EXIT_CONTROLS, vmx_controls.exit);
     vmcs_write(VMCS_ENTRY_CONTROLS, vmx_controls.entry);
     /* An endless run of #DB or #AC deliveries keeps the CPU from taking interrupts. */
@@ -144,6 +149,18 @@ static void write_constants(struct hvm_vcpu *v)
     vmcs_write(VMCS_HOST_RIP, (u64)vmx_exit_point);
 }
 
+/* What there is of it. */
+static void vmx_vcpu_free(struct vmx_vcpu *x)
+{
+    if (x->vpid)
+        vpid_free(x->vpid);
+    if (x->vmcs.v)
+        frame_put(x->vmcs);
+    if (x->pml.v)
+        frame_put(x->pml);
+    heap_free(x);
+}
+
 static enum err vmx_vcpu_create(struct hvm_vcpu *v)
 {
     struct vmx_vcpu *x = heap_alloc(sizeof(*x));
@@ -153,11 +170,13 @@ static enum err vmx_vcpu_create(struct hvm_vcpu *v)
     x->vpid = vpid_take();
     x->vmcs = frame_alloc_zeroed(FRAME_KERNEL, 0);
     if (!x->vpid || !x->vmcs.v) {
-        if (x->vpid)
-            vpid_free(x->vpid);
-        if (x->vmcs.v)
-            frame_put(x->vmcs);
-        heap_free(x);
+        vmx_vcpu_free(x);
+        return E_NOMEM;
+    }
+    if (v->slat->log)
+        x->pml = frame_alloc(0, FRAME_KERNEL, 0);
+    if (v->slat->log && !x->pml.v) {
+        vmx_vcpu_free(x);
         return E_NOMEM;
     }
     *(u32 *)phys_to_virt(x->vmcs) = vmx_controls.revision;
@@ -173,11 +192,7 @@ static enum err vmx_vcpu_create(struct hvm_vcpu *v)
 
 static void vmx_vcpu_destroy(struct hvm_vcpu *v)
 {
-    struct vmx_vcpu *x = vmx_of(v);
-
-    vpid_free(x->vpid);
-    frame_put(x->vmcs);
-    heap_free(x);
+    vmx_vcpu_free(vmx_of(v));
     v->arch = NULL;
 }
 
@@ -304,6 +319,18 @@ static void keep_interrupted_event(struct hvm_vcpu *v)
                    vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKED_BY_NMI);
 }
 
+/* Hands over what the CPU has logged; the index is that of the next entry, 0xffff after the last (SDM 3C 28.3.6). */
+static void drain_pml(struct hvm_vcpu *v)
+{
+    u16 next = (u16)(vmcs_read(VMCS_PML_INDEX) + 1);
+
+    if (next > PML_LAST)
+        return;
+    dirty_log_add(v->slat->log, (const u64 *)phys_to_virt(vmx_of(v)->pml) + next,
+                  PML_LAST + 1u - next);
+    vmcs_write(VMCS_PML_INDEX, PML_LAST);
+}
+
 static void vmx_run(struct hvm_vcpu *v, struct hvm_exit *exit)
 {
     struct vmx_vcpu *x = vmx_of(v);
@@ -324,6 +351,8 @@ static void vmx_run(struct hvm_vcpu *v, struct hvm_exit *exit)
         return;
     }
     x->launched = 1;
+    if (x->pml.v)
+        drain_pml(v);
     v->gpr[REG_RSP] = vmcs_read(VMCS_GUEST_RSP);
     v->rip = vmcs_read(VMCS_GUEST_RIP);
     v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
@@ -364,10 +393,16 @@ static void vmx_want_nmi_window(struct hvm_vcpu *v, bool on)
     set_primary(v, PRIMARY_NMI_WINDOW, on);
 }
 
+static bool vmx_logs_dirty(void)
+{
+    return vmx_controls.pml;
+}
+
 const struct hvm_ops vmx_ops = {
     .name = "VMX",
     .slat_name = "EPT",
     .slat_format = &ept_format,
+    .logs_dirty = vmx_logs_dirty,
     .probe = vmx_controls_probe,
     .cpu_enable = vmx_cpu_enable,
     .cpu_disable = vmx_cpu_disable,

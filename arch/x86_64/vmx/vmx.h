@@ -14,11 +14,16 @@ enum {
     SWAPPED_COUNT
 };
 
+#define SECONDARY_PML BIT(17)
+#define PML_LAST      511
+
 struct vmx_vcpu {
     hpa_t vmcs;
     u16 vpid;
     u32 launched; /* since the last VMCLEAR */
     u32 primary;  /* controls as they are in the VMCS */
+    hpa_t
+        pml; /* 512 addresses of pages that the CPU has marked dirty, from the last one down; or 0 */
     u64 tsc_offset;
     u64 dr[4], dr6, cr2; /* while it is not loaded */
     u64 swapped[SWAPPED_COUNT];
@@ -30,6 +35,7 @@ struct vmx_controls {
     u32 pin, primary, secondary, exit, entry;
     u64 cr0_fixed, cr4_fixed; /* bits that must be 1 in VMX operation */
     u64 ept_vpid;             /* IA32_VMX_EPT_VPID_CAP */
+    bool pml;                 /* the CPU can log what it marks dirty (SDM 3C 28.3.6) */
 };
 extern struct vmx_controls vmx_controls;
 bool vmx_controls_probe(void (*missing)(const char *line));

@@ -12,6 +12,9 @@ static void shoot_down(struct pmap *p)
     if (g->late)
         g->late(g);
     memset(g->tlb, 0, sizeof(g->tlb));
+    if (p->slat.log)
+        dirty_log_add(p->slat.log, g->logged, g->logged_count);
+    g->logged_count = 0;
     if (g->after)
         g->after(g);
 }
@@ -24,6 +27,18 @@ void fake_guest_make(struct fake_guest *g, u64 memory, u16 owner)
         abort();
     }
     g->pmap.shoot_down = shoot_down;
+}
+
+/* A CPU that logs does so when it sets a dirty bit, and leaves the guest when its log is full. */
+static void log_page(struct fake_guest *g, u64 gpa, bool was_dirty)
+{
+    if (was_dirty || !g->pmap.slat.log)
+        return;
+    g->logged[g->logged_count++] = ALIGN_DOWN(gpa, PAGE_SIZE);
+    if (g->logged_count < FAKE_GUEST_LOG)
+        return;
+    dirty_log_add(g->pmap.slat.log, g->logged, g->logged_count);
+    g->logged_count = 0;
 }
 
 /* Walks the table, faulting where the CPU would; sets the dirty bit for a write. */
@@ -46,6 +61,7 @@ static void walk(struct fake_guest *g, u64 gpa, bool write)
 
         for (unsigned at = 4; at > level; at--)
             table = phys_to_virt(format->address(table[gpa >> (3 + 9 * at) & 511]));
+        log_page(g, gpa, table[gpa >> (3 + 9 * level) & 511] & format->dirty);
         table[gpa >> (3 + 9 * level) & 511] |= format->dirty;
     }
     g->tlb[index % FAKE_GUEST_TLB].index = index;

@@ -1,9 +1,11 @@
 /* A guest as the Pmap meets it: a vCPU that reads and writes its memory through translations that it remembers until
  * it is made to forget them, as a CPU with a TLB does. */
 #pragma once
+#include "kernel/dirty_log.h"
 #include "vmm/memory/pmap.h"
 
 #define FAKE_GUEST_TLB 64
+#define FAKE_GUEST_LOG 32
 
 struct fake_guest {
     struct pmap pmap;
@@ -12,6 +14,9 @@ struct fake_guest {
         u8 *host; /* NULL: free */
         bool writable, dirty;
     } tlb[FAKE_GUEST_TLB];
+    u64 logged
+        [FAKE_GUEST_LOG]; /* by the CPU; the VM's log gets it when the vCPU leaves the guest */
+    unsigned logged_count;
     unsigned shoot_downs;
     /* Called when a shoot-down begins, before the vCPU forgets: what a real one may still do at that moment; and when
      * it is over. */
