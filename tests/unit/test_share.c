@@ -20,6 +20,7 @@ const struct hvm_ops *hvm = &ops;
 #define MEMORY MIB(8)
 #define BASE   MIB(2)
 
+static enum fake_tlb_kind tlb = FAKE_EPT;
 static struct fake_guest a, b;
 static struct why why;
 
@@ -48,6 +49,7 @@ static void start(u64 memory)
     fake_memory(memory);
     thread_init();
     pmap_zero_frame = HPA(0);
+    fake_tlb_reset(tlb, FAKE_TLB_FINE);
     assert_int_equal(share_start(memory / PAGE_SIZE), OK);
     share_set(true);
     make(&a, 1, "one");
@@ -67,6 +69,19 @@ static bool yes(void)
     return true;
 }
 
+/* On CPUs whose TLBs have ASIDs. */
+static int setup_asid(void **state)
+{
+    tlb = FAKE_ASID;
+    return setup(state);
+}
+
+static int setup_asid_flush(void **state)
+{
+    tlb = FAKE_ASID_FLUSH;
+    return setup(state);
+}
+
 /* On CPUs that log what they mark dirty. */
 static int setup_logged(void **state)
 {
@@ -78,6 +93,7 @@ static int teardown(void **state)
 {
     (void)state;
     ops.logs_dirty = NULL;
+    tlb = FAKE_EPT;
     a.late = b.late = a.after = b.after = NULL;
     share_detach(&a.pmap);
     share_detach(&b.pmap);
@@ -458,6 +474,8 @@ static struct fake_guest *const guests[2] = {&a, &b};
 
 static void write_somewhere(unsigned g)
 {
+    if (unit_random(&dice) % 8 == 0)
+        fake_guest_move(guests[g], (u32)(unit_random(&dice) % FAKE_TLB_CPUS));
     unsigned page = (unsigned)(unit_random(&dice) % PAGES);
 
     oracle[g][page] = unit_random(&dice) % 4;
@@ -651,9 +669,9 @@ static void pages_do_not_displace_shared_frames(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define LOGGED(name)                                                                               \
+#define WITH(what, name)                                                                           \
     {                                                                                              \
-#name " (logged)", name, setup_logged, teardown, NULL                                      \
+#name " (" #what ")", name, setup_##what, teardown, NULL                                   \
     }
     const struct CMUnitTest tests[] = {
         TEST(equal_pages_of_two_vms_show_one_frame),
@@ -674,15 +692,17 @@ int main(void)
         TEST(a_write_at_the_moment_of_a_shoot_down_is_kept),
         TEST(guests_that_run_while_they_are_shot_down_keep_every_byte),
         TEST(hashes_that_collide_merge_nothing_wrong),
-        LOGGED(equal_pages_of_two_vms_show_one_frame),
-        LOGGED(a_page_that_was_written_lately_is_left_alone),
-        LOGGED(a_large_mapping_is_split_where_sharing_pays),
-        LOGGED(a_write_at_the_moment_of_a_shoot_down_is_kept),
-        LOGGED(guests_that_run_while_they_are_shot_down_keep_every_byte),
-        LOGGED(a_harvest_sees_every_write),
+        WITH(logged, equal_pages_of_two_vms_show_one_frame),
+        WITH(logged, a_page_that_was_written_lately_is_left_alone),
+        WITH(logged, a_large_mapping_is_split_where_sharing_pays),
+        WITH(logged, a_write_at_the_moment_of_a_shoot_down_is_kept),
+        WITH(logged, guests_that_run_while_they_are_shot_down_keep_every_byte),
+        WITH(asid, guests_that_run_while_they_are_shot_down_keep_every_byte),
+        WITH(asid_flush, guests_that_run_while_they_are_shot_down_keep_every_byte),
+        WITH(logged, a_harvest_sees_every_write),
         TEST(a_harvest_sees_every_write),
-        LOGGED(a_log_that_overflows_loses_no_write),
-        LOGGED(pages_of_a_split_mapping_are_harvested),
+        WITH(logged, a_log_that_overflows_loses_no_write),
+        WITH(logged, pages_of_a_split_mapping_are_harvested),
         TEST(there_is_an_end_to_groups),
         TEST(the_index_finds_what_was_put_in_last),
         TEST(pages_do_not_displace_shared_frames),

@@ -160,5 +160,5 @@ void svm_set_state(struct hvm_vcpu *v, const struct hvm_state *s)
         b->intercept[3] |= INTERCEPT_IRET;
     else
         b->intercept[3] &= ~INTERCEPT_IRET;
-    svm->asid_generation = 0;
+    svm->asid.generation = 0;
 }

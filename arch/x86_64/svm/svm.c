@@ -111,8 +111,7 @@ static enum err svm_cpu_enable(struct why *why)
     c->host_vmcb = frame_alloc_zeroed(FRAME_KERNEL, 0);
     if (!c->save_area.v || !c->host_vmcb.v)
         return why_set(why, E_NOMEM, "no memory for AMD-V's host save area");
-    c->asid_generation = 1;
-    c->asid_next = 1;
+    c->asids = (struct asid_pool){.generation = 1, .next = 1, .count = svm_asid_count};
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
     msr_write(MSR_VM_HSAVE_PA, c->save_area.v);
     __asm__ volatile("vmsave %%rax" : : "a"(c->host_vmcb.v) : "memory");
@@ -183,9 +182,8 @@ static void svm_load(struct hvm_vcpu *v)
     msr_write(MSR_TSC_AUX, s->tsc_aux);
     arch_fpu_load(v->fpu);
     arch_xcr0_set(v->xcr0);
-    if (v->cpu != cpu_this()->index)
-        s->asid_generation = 0;
-    v->cpu = cpu_this()->index;
+    if (tlb_arrive(v, cpu_this()->index))
+        s->asid.generation = 0;
     cpu_this()->vcpu = v;
 }
 
@@ -204,31 +202,21 @@ static void svm_put(struct hvm_vcpu *v)
 
 /* --- entry ----------------------------------------------------------------------------------- */
 
-static void take_asid(struct svm_vcpu *s, struct svm_cpu *c)
-{
-    if (c->asid_next == svm_asid_count) {
-        c->asid_generation++;
-        c->asid_next = 1;
-        s->vmcb->tlb_control = TLB_FLUSH_ALL;
-    }
-    s->vmcb->asid = c->asid_next++;
-    s->asid_generation = c->asid_generation;
-}
-
-/* Sees to it that the guest meets no translation that is gone: a new ASID has none. */
+/* Sees to it that the guest meets no translation that is gone. */
 static void prepare_tlb(struct hvm_vcpu *v)
 {
+    static const u8 control[] = {[ASID_KEEP] = TLB_KEEP,
+                                 [ASID_FLUSH_ONE] = TLB_FLUSH_ASID,
+                                 [ASID_FLUSH_ALL] = TLB_FLUSH_ALL};
     struct svm_vcpu *s = svm_of(v);
     struct svm_cpu *c = cpu_this()->hvm;
-    u64 generation = __atomic_load_n(&v->slat->generation, __ATOMIC_ACQUIRE);
-    bool stale = v->slat_generation != generation;
+    u64 generation = tlb_stale(v);
 
-    s->vmcb->tlb_control = TLB_KEEP;
-    if (s->asid_generation != c->asid_generation || (stale && !svm_has_flush_by_asid))
-        take_asid(s, c);
-    else if (stale)
-        s->vmcb->tlb_control = TLB_FLUSH_ASID;
-    v->slat_generation = generation;
+    s->vmcb->tlb_control =
+        control[asid_prepare(&c->asids, &s->asid, generation, svm_has_flush_by_asid)];
+    s->vmcb->asid = s->asid.number;
+    if (generation)
+        tlb_reached(v, generation);
 }
 
 static void block_nmi(struct svm_vcpu *s, bool on)

@@ -2,12 +2,13 @@
 #pragma once
 #include "arch/x86_64/svm/vmcb.h"
 #include "kernel/arch.h"
+#include "kernel/tlb.h"
 
 /* What one vCPU has here. */
 struct svm_vcpu {
     struct vmcb *vmcb;
     hpa_t vmcb_frame;
-    u64 asid_generation; /* of the CPU that asid was taken on */
+    struct asid asid;
     u64 dr[4];
     u64 tsc_aux;
     bool nmi_blocked, nmi_wanted;
@@ -15,12 +16,10 @@ struct svm_vcpu {
     u64 iret_rip; /* NMIs are unblocked once the guest is past this IRET; ~0: none */
 };
 
-/* What one CPU has. ASIDs are given out in order; when none is left, the TLB is flushed and a new
- * generation begins. */
+/* What one CPU has. */
 struct svm_cpu {
     hpa_t host_vmcb, save_area;
-    u64 asid_generation;
-    u32 asid_next;
+    struct asid_pool asids;
 };
 
 extern bool svm_forgets_shadow; /* an exit loses the guest's interrupt shadow: see svm.c */

@@ -6,6 +6,7 @@
 #include "kernel/heap.h"
 #include "kernel/lock.h"
 #include "kernel/string.h"
+#include "kernel/tlb.h"
 
 #define VPID_COUNT 1024 /* vCPUs on a host; VPID 0 is the host's */
 
@@ -235,12 +236,10 @@ static void vmx_load(struct hvm_vcpu *v)
     struct vmx_vcpu *x = vmx_of(v);
 
     vmx_make_current(x->vmcs);
-    if (v->cpu != cpu_this()->index) {
+    if (tlb_arrive(v, cpu_this()->index)) {
         write_cpu_state();
         invvpid(x->vpid);
-        v->slat_generation = 0; /* what this CPU remembers of the VM's EPT may be old */
     }
-    v->cpu = cpu_this()->index;
     cpu_this()->vcpu = v;
     for (unsigned i = 0; i < SWAPPED_COUNT; i++)
         msr_write(swapped_msr[i], x->swapped[i]);
@@ -277,12 +276,12 @@ static void vmx_put(struct hvm_vcpu *v)
 
 static void prepare_tlb(struct hvm_vcpu *v)
 {
-    u64 generation = __atomic_load_n(&v->slat->generation, __ATOMIC_ACQUIRE);
+    u64 generation = tlb_stale(v);
 
-    if (v->slat_generation == generation)
+    if (!generation)
         return;
     invept(ept_pointer(v->slat->table.root));
-    v->slat_generation = generation;
+    tlb_reached(v, generation);
 }
 
 static void inject(struct hvm_vcpu *v)

@@ -4,6 +4,107 @@
 #include "guest.h"
 #include "kernel/arch.h"
 
+#define ENTRIES 4096
+
+/* --- CPUs ------------------------------------------------------------------------------------------ */
+
+struct entry {
+    u64 tag, index;
+    u8 *host; /* NULL: free */
+    bool writable, dirty;
+};
+
+static enum fake_tlb_kind kind;
+static enum fake_tlb_fault fault;
+static struct fake_cpu {
+    struct entry tlb[ENTRIES];
+    struct asid_pool asids;
+    struct fake_guest *current; /* who is in his guest */
+} tlb_cpus[FAKE_TLB_CPUS];
+
+void fake_tlb_reset(enum fake_tlb_kind which, enum fake_tlb_fault broken)
+{
+    kind = which;
+    fault = broken;
+    memset(tlb_cpus, 0, sizeof(tlb_cpus));
+    for (unsigned i = 0; i < FAKE_TLB_CPUS; i++)
+        tlb_cpus[i].asids = (struct asid_pool){.generation = 1, .next = 1, .count = 4};
+}
+
+static struct fake_cpu *cpu_of(const struct fake_guest *g)
+{
+    return &tlb_cpus[g->cpu];
+}
+
+static u64 tag_of(const struct fake_guest *g)
+{
+    return kind == FAKE_EPT ? g->pmap.slat.table.root.v : g->asid.number;
+}
+
+static struct entry *entry_of(const struct fake_guest *g, u64 index)
+{
+    return &cpu_of(g)->tlb[(index * 8 + (tag_of(g) + tag_of(g) / PAGE_SIZE) % 8) % ENTRIES];
+}
+
+/* All entries, or those with that tag. */
+static void flush(struct fake_cpu *c, bool all, u64 tag)
+{
+    for (unsigned i = 0; i < ENTRIES; i++)
+        if (all || c->tlb[i].tag == tag)
+            c->tlb[i].host = NULL;
+}
+
+static void prepare_asid(struct fake_guest *g, bool stale)
+{
+    switch (asid_prepare(&cpu_of(g)->asids, &g->asid, stale, kind == FAKE_ASID_FLUSH)) {
+    case ASID_FLUSH_ALL:
+        if (fault != FAKE_NO_ROLLOVER)
+            flush(cpu_of(g), true, 0);
+        break;
+    case ASID_FLUSH_ONE: flush(cpu_of(g), false, g->asid.number); break;
+    case ASID_KEEP: break;
+    }
+}
+
+/* Its CPU writes down what it has logged. */
+static void leave(struct fake_guest *g)
+{
+    if (g->pmap.slat.log)
+        dirty_log_add(g->pmap.slat.log, g->logged, g->logged_count);
+    g->logged_count = 0;
+    g->in_guest = false;
+    if (cpu_of(g)->current == g)
+        cpu_of(g)->current = NULL;
+}
+
+/* What a backend does before it enters the guest. Whoever was in his guest on that CPU has left it. */
+static void enter(struct fake_guest *g)
+{
+    u64 reached = g->vcpu.slat_generation, generation;
+
+    if (cpu_of(g)->current)
+        leave(cpu_of(g)->current);
+    if (tlb_arrive(&g->vcpu, g->cpu)) {
+        if (fault == FAKE_NO_ARRIVAL && reached)
+            g->vcpu.slat_generation = reached;
+        else
+            g->asid.generation = 0;
+    }
+    generation = tlb_stale(&g->vcpu);
+    if (fault == FAKE_NO_FLUSH && g->vcpu.slat_generation)
+        generation = 0;
+    if (kind != FAKE_EPT)
+        prepare_asid(g, generation);
+    else if (generation)
+        flush(cpu_of(g), false, tag_of(g));
+    if (generation)
+        tlb_reached(&g->vcpu, generation);
+    cpu_of(g)->current = g;
+    g->in_guest = true;
+}
+
+/* --- the guest ------------------------------------------------------------------------------------- */
+
 static void shoot_down(struct pmap *p)
 {
     struct fake_guest *g = CONTAINER_OF(p, struct fake_guest, pmap);
@@ -11,74 +112,94 @@ static void shoot_down(struct pmap *p)
     g->shoot_downs++;
     if (g->late)
         g->late(g);
-    memset(g->tlb, 0, sizeof(g->tlb));
-    if (p->slat.log)
-        dirty_log_add(p->slat.log, g->logged, g->logged_count);
-    g->logged_count = 0;
+    leave(g);
     if (g->after)
         g->after(g);
 }
 
 void fake_guest_make(struct fake_guest *g, u64 memory, u16 owner)
 {
+    if (!tlb_cpus[0].asids.count)
+        fake_tlb_reset(FAKE_EPT, FAKE_TLB_FINE);
     memset(g, 0, sizeof(*g));
     if (pmap_create(&g->pmap, memory, owner)) {
         fprintf(stderr, "no memory for a guest\n");
         abort();
     }
     g->pmap.shoot_down = shoot_down;
+    g->vcpu.slat = &g->pmap.slat;
+    g->vcpu.cpu = ~0u;
+}
+
+void fake_guest_move(struct fake_guest *g, u32 cpu)
+{
+    leave(g);
+    g->cpu = cpu;
 }
 
 /* A CPU that logs does so when it sets a dirty bit, and leaves the guest when its log is full. */
-static void log_page(struct fake_guest *g, u64 gpa, bool was_dirty)
+static void set_dirty(struct fake_guest *g, u64 gpa, u64 *entry)
 {
-    if (was_dirty || !g->pmap.slat.log)
-        return;
-    g->logged[g->logged_count++] = ALIGN_DOWN(gpa, PAGE_SIZE);
-    if (g->logged_count < FAKE_GUEST_LOG)
-        return;
-    dirty_log_add(g->pmap.slat.log, g->logged, g->logged_count);
-    g->logged_count = 0;
+    u64 bit = g->pmap.slat.table.format->dirty;
+
+    if (!(*entry & bit) && g->pmap.slat.log) {
+        g->logged[g->logged_count++] = ALIGN_DOWN(gpa, PAGE_SIZE);
+        if (g->logged_count == FAKE_GUEST_LOG)
+            leave(g);
+    }
+    *entry |= bit;
+}
+
+static u64 *leaf_at(struct fake_guest *g, u64 gpa, unsigned level)
+{
+    u64 *table = phys_to_virt(g->pmap.slat.table.root);
+
+    for (unsigned at = 4; at > level; at--)
+        table = phys_to_virt(g->pmap.slat.table.format->address(table[gpa >> (3 + 9 * at) & 511]));
+    return &table[gpa >> (3 + 9 * level) & 511];
 }
 
 /* Walks the table, faulting where the CPU would; sets the dirty bit for a write. */
 static void walk(struct fake_guest *g, u64 gpa, bool write)
 {
     const struct ptab_format *format = g->pmap.slat.table.format;
-    u64 index = pmap_index(GPA(gpa));
     struct pmap_waiter waiter = {0};
+    u64 index = pmap_index(GPA(gpa)), e;
     unsigned level;
-    u64 e;
 
     while (!(e = ptab_lookup(&g->pmap.slat.table, gpa, &level)) ||
-           (write && !(format->prot(e) & PROT_WRITE)))
+           (write && !(format->prot(e) & PROT_WRITE))) {
+        leave(g);
         if (pmap_fault(&g->pmap, GPA(gpa), write, &waiter)) {
             fprintf(stderr, "the guest's fault at %llx fails\n", (unsigned long long)gpa);
             abort();
         }
-    if (write) {
-        u64 *table = phys_to_virt(g->pmap.slat.table.root);
-
-        for (unsigned at = 4; at > level; at--)
-            table = phys_to_virt(format->address(table[gpa >> (3 + 9 * at) & 511]));
-        log_page(g, gpa, table[gpa >> (3 + 9 * level) & 511] & format->dirty);
-        table[gpa >> (3 + 9 * level) & 511] |= format->dirty;
     }
-    g->tlb[index % FAKE_GUEST_TLB].index = index;
-    g->tlb[index % FAKE_GUEST_TLB].host =
-        phys_to_virt(HPA(format->address(e).v + (level == 2 ? gpa & LARGE_MASK & ~PAGE_MASK : 0)));
-    g->tlb[index % FAKE_GUEST_TLB].writable = format->prot(e) & PROT_WRITE;
-    g->tlb[index % FAKE_GUEST_TLB].dirty = write;
+    if (write)
+        set_dirty(g, gpa, leaf_at(g, gpa, level));
+    if (!g->in_guest)
+        enter(g);
+    *entry_of(g, index) =
+        (struct entry){.tag = tag_of(g),
+                       .index = index,
+                       .host = phys_to_virt(HPA(format->address(e).v +
+                                                (level == 2 ? gpa & LARGE_MASK & ~PAGE_MASK : 0))),
+                       .writable = format->prot(e) & PROT_WRITE,
+                       .dirty = write};
 }
 
 static u64 *translate(struct fake_guest *g, u64 gpa, bool write)
 {
-    u64 index = pmap_index(GPA(gpa)), slot = index % FAKE_GUEST_TLB;
+    u64 index = pmap_index(GPA(gpa));
+    const struct entry *e;
 
-    if (!g->tlb[slot].host || g->tlb[slot].index != index ||
-        (write && !(g->tlb[slot].writable && g->tlb[slot].dirty)))
+    if (!g->in_guest)
+        enter(g);
+    e = entry_of(g, index);
+    if (!e->host || e->tag != tag_of(g) || e->index != index ||
+        (write && !(e->writable && e->dirty)))
         walk(g, gpa, write);
-    return (u64 *)(g->tlb[slot].host + (gpa & PAGE_MASK));
+    return (u64 *)(entry_of(g, index)->host + (gpa & PAGE_MASK));
 }
 
 u64 fake_guest_read(struct fake_guest *g, u64 gpa)
