@@ -68,6 +68,8 @@ bool arch_tsc_invariant(void);
 /* Fires this CPU's timer interrupt at that TSC value, or a little earlier, once; U64_MAX: never. Its
  * handler clears cpu->timer_armed. */
 void arch_timer_set(u64 tsc);
+/* Random bytes for keys and nonces, by the CPU's generator (RDRAND; SDM 1 7.3.17). False: there is none, or it failed. */
+bool arch_random(void *out, size_t size) MUST_CHECK;
 /* Seconds since 1970 by the battery-backed clock, read at boot. */
 u64 arch_wall_clock_at_boot(void);
 

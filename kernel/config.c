@@ -46,17 +46,25 @@ static bool parse_decimal(const char **s, unsigned limit, unsigned *value)
     return *s != start && *value <= limit;
 }
 
-static bool set_address(struct parser *p, const char *value)
+/* "192.0.2.1", up to the character that must follow. */
+static bool parse_address(const char **s, u8 address[4], char behind)
 {
-    unsigned part, prefix;
-    u8 address[4];
+    unsigned part;
 
     for (unsigned i = 0; i < 4; i++) {
-        if (!parse_decimal(&value, 255, &part) || *value++ != (i < 3 ? '.' : '/'))
+        if (!parse_decimal(s, 255, &part) || *(*s)++ != (i < 3 ? '.' : behind))
             return false;
         address[i] = (u8)part;
     }
-    if (!parse_decimal(&value, 32, &prefix) || *value)
+    return true;
+}
+
+static bool set_address(struct parser *p, const char *value)
+{
+    unsigned prefix;
+    u8 address[4];
+
+    if (!parse_address(&value, address, '/') || !parse_decimal(&value, 32, &prefix) || *value)
         return false;
     memcpy(p->config->address, address, sizeof(address));
     p->config->prefix = (u8)prefix;
@@ -85,20 +93,6 @@ static bool set_console(struct parser *p, const char *value)
     return false;
 }
 
-/* Leaves `to` as it was where the value is wrong. */
-static bool set_path(char to[CONFIG_PATH], const char *value)
-{
-    return *value && strlen(value) < CONFIG_PATH && str_copy(to, CONFIG_PATH, value);
-}
-
-static bool add_file(struct parser *p, const char *value)
-{
-    struct config *c = p->config;
-
-    return c->file_count < CONFIG_MAX_FILES && set_path(c->file[c->file_count], value) &&
-           ++c->file_count;
-}
-
 static int hex_digit(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -117,6 +111,51 @@ static bool parse_key(const char *s, u8 key[CONFIG_KEY])
         key[i] = (u8)(high << 4 | low);
     }
     return true;
+}
+
+/* NAME ADDRESS KEY */
+static bool add_peer(struct parser *p, const char *value)
+{
+    struct config *c = p->config;
+    struct config_peer peer = {.name = ""};
+    const char *space = strchr(value, ' ');
+
+    if (!space || (size_t)(space - value) >= CONFIG_NAME || c->peer_count == CONFIG_MAX_PEERS)
+        return false;
+    memcpy(peer.name, value, (size_t)(space - value));
+    while (*space == ' ')
+        space++;
+    if (!is_name(peer.name) || !parse_address(&space, peer.address, ' '))
+        return false;
+    while (*space == ' ')
+        space++;
+    for (u32 i = 0; i < c->peer_count; i++)
+        if (str_equal(c->peer[i].name, peer.name))
+            return false;
+    if (!parse_key(space, peer.key))
+        return false;
+    c->peer[c->peer_count++] = peer;
+    return true;
+}
+
+static bool set_fabric(struct parser *p, const char *value)
+{
+    p->config->fabric_isolated = str_equal(value, "isolated");
+    return p->config->fabric_isolated || str_equal(value, "open");
+}
+
+/* Leaves `to` as it was where the value is wrong. */
+static bool set_path(char to[CONFIG_PATH], const char *value)
+{
+    return *value && strlen(value) < CONFIG_PATH && str_copy(to, CONFIG_PATH, value);
+}
+
+static bool add_file(struct parser *p, const char *value)
+{
+    struct config *c = p->config;
+
+    return c->file_count < CONFIG_MAX_FILES && set_path(c->file[c->file_count], value) &&
+           ++c->file_count;
 }
 
 /* GROUP KEY */
@@ -218,6 +257,9 @@ static const struct key keys[] = {
     {"host", false, set_host, "a name: letters, digits, - _ . (31 at most)"},
     {"address", false, set_address, "an IPv4 address with its prefix, as 192.0.2.1/24"},
     {"console", false, set_console, "com1 to com4, and a rate from 9600 to 115200, as com1 115200"},
+    {"peer", false, add_peer,
+     "another host's name, its IPv4 address and a key of 64 hex digits; 8 peers at most"},
+    {"fabric", false, set_fabric, "isolated or open"},
     {"file", false, add_file, "a file on the boot volume, 63 characters at most; 48 files at most"},
     {"secret", false, add_secret,
      "a trust group that has none yet, and 64 hex digits; 16 groups at most"},

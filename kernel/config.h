@@ -13,6 +13,7 @@
 #define CONFIG_NAME        32
 #define CONFIG_PATH        64
 #define CONFIG_CMDLINE     512
+#define CONFIG_MAX_PEERS   8
 #define CONFIG_MAX_SECRETS 16
 #define CONFIG_KEY         32 /* bytes */
 
@@ -36,12 +37,22 @@ struct config_vm {
     char cmdline[CONFIG_CMDLINE];
 };
 
+/* Another host that VMs may move to and from. */
+struct config_peer {
+    char name[CONFIG_NAME];
+    u8 address[4]; /* IPv4, network order */
+    u8 key[CONFIG_KEY];
+};
+
 struct config {
     char host[CONFIG_NAME];
     u8 address[4]; /* IPv4, network order; 0.0.0.0: none */
     u8 prefix;     /* length of the network prefix */
     u32 console_baud;
     u16 console_port; /* I/O port of the serial line */
+    bool fabric_isolated; /* nobody but the hosts can reach the network that RDMA runs over */
+    u32 peer_count;
+    struct config_peer peer[CONFIG_MAX_PEERS];
     u32 file_count;
     char file[CONFIG_MAX_FILES][CONFIG_PATH]; /* to load for VMs that are made in the shell */
     u32 secret_count;

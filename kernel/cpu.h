@@ -17,6 +17,7 @@ struct cpu {
     bool idling;                 /* may be in arch_idle: kick it when there is work */
     bool resched;                /* another thread should run here */
     bool nudged;                 /* an NMI that only wants its attention is on its way */
+    u64 stack_canary;            /* at %fs:28h, where libraries of the x86-64 ABI look for it */
     u64 timer_armed;             /* TSC value that the hardware timer is set to; 0: it has fired */
     struct list timers;          /* pending, by deadline; guarded by timer_lock */
     struct timer *timer_running; /* whose callback runs here now */
@@ -28,6 +29,8 @@ struct cpu {
     struct hvm_vcpu *vcpu; /* loaded here now */
     void *arch;
 };
+
+ASSERT_OFFSET(struct cpu, stack_canary, 0x28);
 
 extern struct cpu cpus[MAX_CPUS];
 extern u32 cpu_count; /* that are up */

@@ -35,7 +35,7 @@ enum err verbs_alloc_pd(struct verbs_device *device, struct verbs_pd **pd, struc
     lock_acquire(&device->lock);
     e = device->ops->alloc_pd(device, pd, why);
     if (e == OK)
-        **pd = (struct verbs_pd){.device = device};
+        **pd = (struct verbs_pd){.device = device, .local_dma_lkey = (*pd)->local_dma_lkey};
     lock_release(&device->lock);
     return e;
 }

@@ -53,6 +53,9 @@ struct verbs_done {
 struct verbs_pd {
     struct verbs_device *device;
     u32 mrs, qps; /* that use it */
+    /* As ib_pd's in Linux: with this lkey an SGE's addr is an address of the host's memory, and no region is needed.
+     * A peer that names it is refused. What it is used on is the poster's to pin until the completion. */
+    u32 local_dma_lkey;
 };
 
 struct verbs_mr {

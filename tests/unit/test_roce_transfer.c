@@ -621,6 +621,29 @@ static void a_key_of_another_domain_is_refused(void **state)
     end();
 }
 
+/* Frame 1 is where the world keeps its address 0. */
+static void the_key_to_all_memory_is_the_own_hosts_alone(void **state)
+{
+    struct verbs_sge sge = {PAGE_SIZE, 300, 0};
+    struct verbs_send_wr wr;
+
+    (void)state;
+    start(1024);
+    sge.lkey = w.host[0].pd->local_dma_lkey;
+    wr = work(WR_RDMA_WRITE, &sge);
+    world_put(&w, 0, 0, data, 300);
+    post(0, &wr);
+    settle();
+    assert_int_equal(wc[0][0].status, WC_SUCCESS);
+    world_get(&w, 1, TARGET, seen, 300);
+    assert_memory_equal(seen, data, 300);
+    wr.remote_addr = 0;
+    wr.rkey = w.host[1].pd->local_dma_lkey;
+    wcs[0] = 0;
+    assert_int_equal(refused(&wr, WC_WR_FLUSH_ERR), WC_REM_ACCESS_ERR);
+    end();
+}
+
 static void of_no_bytes_any_key_will_do(void **state)
 {
     struct verbs_sge sge;
@@ -864,6 +887,7 @@ int main(void)
         T(each_operation_needs_its_right),
         T(a_queue_pair_without_the_right_calls_the_request_invalid),
         T(a_key_of_another_domain_is_refused),
+        T(the_key_to_all_memory_is_the_own_hosts_alone),
         T(of_no_bytes_any_key_will_do),
         T(an_atomic_off_its_alignment_is_an_invalid_request),
         T(a_receive_that_is_too_small_fails_on_both_sides),

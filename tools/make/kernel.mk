@@ -37,14 +37,19 @@ $(B)/gen/xxhash/xxhash.h: /usr/include/xxhash.h
 	@mkdir -p $(@D)
 	@ln -sf $< $@
 $(B)/kernel/vmm/share/hash.o: $(B)/gen/xxhash/xxhash.h
-$(B)/kernel/vmm/share/hash.o: KERNEL_CFLAGS += -isystem vmm/share/freestanding -isystem $(B)/gen/xxhash
+$(B)/kernel/vmm/share/hash.o: KERNEL_CFLAGS += -isystem kernel/freestanding -isystem $(B)/gen/xxhash
+
+# BearSSL is Debian's archive, which expects an aligned stack.
+BEARSSL := $(shell $(CC) -print-file-name=libbearssl.a)
+BEARSSL_INCLUDE := -isystem /usr/include/bearssl
+$(B)/kernel/kernel/crypto/crypto.o: KERNEL_CFLAGS += -isystem kernel/freestanding $(BEARSSL_INCLUDE) -mstackrealign
 
 $(B)/kernel/vmm/load/acpi.o $(B)/host/vmm/load/acpi.o $(B)/fuzz/vmm/load/acpi.o: \
     $(B)/gen/vmm/load/dsdt.aml.h
 
 $(B)/ferry.debug.elf: $(KERNEL_OBJ) linker.ld
 	$(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,-z,max-page-size=4096 \
-	    -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--no-warn-rwx-segments -o $@ $(KERNEL_OBJ)
+	    -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--no-warn-rwx-segments -o $@ $(KERNEL_OBJ) $(BEARSSL)
 
 $(B)/ferry.elf: $(B)/ferry.debug.elf
 	objcopy --strip-debug $< $@

@@ -10,6 +10,7 @@ HOST_CFLAGS := -std=gnu11 -O1 -g $(WARN) -Wno-builtin-declaration-mismatch -I. -
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 
 $(SIMD_OBJ:%=$(B)/host/%): HOST_CFLAGS += $(SIMD_CFLAGS)
+$(B)/host/kernel/crypto/crypto.o: HOST_CFLAGS += $(BEARSSL_INCLUDE)
 $(B)/host/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"; $(CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
@@ -20,7 +21,7 @@ $(B)/host/libferry.a: $(HOST_OBJ)
 
 $(B)/unit/%: tests/unit/%.c $(B)/host/libferry.a
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/host/libferry.a -lcmocka -lZydis
+	$(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/host/libferry.a -lbearssl -lcmocka -lZydis
 
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(B)/unit/%) ## the unit tests alone

@@ -16,7 +16,9 @@ struct table_pointer {
 void tables_load_early(struct cpu *c)
 {
     c->self = c;
+    c->stack_canary = arch_tsc() << 8; /* a zero byte ends what overruns as a string */
     list_init(&c->timers);
+    msr_write(MSR_FS_BASE, (u64)c); /* for compiled libraries: see struct cpu */
     msr_write(MSR_GS_BASE, (u64)c);
 }
 

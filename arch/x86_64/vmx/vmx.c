@@ -207,6 +207,7 @@ static void write_cpu_state(void)
     } PACKED idtr;
 
     __asm__("sidt %0" : "=m"(idtr));
+    vmcs_write(VMCS_HOST_FS_BASE, (u64)c);
     vmcs_write(VMCS_HOST_GS_BASE, (u64)c);
     vmcs_write(VMCS_HOST_TR_BASE, (u64)&a->tss);
     vmcs_write(VMCS_HOST_GDTR_BASE, (u64)a->gdt);

@@ -25,6 +25,7 @@ static enum err alloc_pd(struct verbs_device *device, struct verbs_pd **pd, stru
     *pd = d->port.alloc(sizeof(**pd));
     if (!*pd)
         return why_set(why, E_NOMEM, "no memory for a protection domain");
+    (*pd)->local_dma_lkey = ROCE_DMA_LKEY;
     d->pds++;
     return OK;
 }

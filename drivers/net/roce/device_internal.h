@@ -9,6 +9,8 @@
 #define ROCE_MAX_CQE  65536
 #define ROCE_MAX_WR   16384
 #define ROCE_QP_SHIFT 8
+/* No region's key: its slot would be behind the last. */
+#define ROCE_DMA_LKEY 0xffffff00u
 
 struct roce_mr {
     struct verbs_mr base;

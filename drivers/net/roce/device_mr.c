@@ -49,6 +49,15 @@ void roce_invalidate_mr(struct verbs_mr *mr, struct verbs_done *done)
     roce_done(d, done);
 }
 
+/* The host's memory is contiguous where it is mapped. Remote rights are asked for by peers alone. */
+static enum rc_memory translate_dma(const struct rc_range *range, struct rc_piece *piece)
+{
+    if (range->access & ~(u32)ACCESS_LOCAL_WRITE)
+        return RC_MEMORY_KEY;
+    *piece = (struct rc_piece){phys_to_virt(HPA(range->addr)), range->size};
+    return RC_MEMORY_OK;
+}
+
 enum rc_memory roce_translate(struct roce_device *d, const struct verbs_pd *pd,
                               const struct rc_range *range, struct rc_piece *piece)
 {
@@ -56,6 +65,8 @@ enum rc_memory roce_translate(struct roce_device *d, const struct verbs_pd *pd,
     const struct roce_mr *m = slot < ROCE_MAX_MR ? d->mr[slot] : NULL;
     u64 at, in_page;
 
+    if (range->key == ROCE_DMA_LKEY)
+        return translate_dma(range, piece);
     if (!m || m->base.lkey != range->key)
         return RC_MEMORY_KEY;
     if (m->base.pd != pd)
