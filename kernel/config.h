@@ -49,7 +49,7 @@ struct config {
     u8 address[4]; /* IPv4, network order; 0.0.0.0: none */
     u8 prefix;     /* length of the network prefix */
     u32 console_baud;
-    u16 console_port; /* I/O port of the serial line */
+    u16 console_port;     /* I/O port of the serial line */
     bool fabric_isolated; /* nobody but the hosts can reach the network that RDMA runs over */
     u32 peer_count;
     struct config_peer peer[CONFIG_MAX_PEERS];

@@ -263,6 +263,17 @@ static bool page_came(struct vcpu *v)
     return e == OK || e == E_STATE || vcpu_memory(v, pmap_gpa(v->page_wait.index), e) == OK;
 }
 
+/* A VM that is slowed down sleeps for a part of each slice. */
+static void slow_down(struct vcpu *v)
+{
+    u64 slowed = __atomic_load_n(&v->vm->slowed, __ATOMIC_RELAXED);
+
+    if (time_now() < v->slept + THREAD_SLICE * (100 - slowed) / 100)
+        return;
+    thread_sleep(THREAD_SLICE * slowed / 100);
+    v->slept = time_now();
+}
+
 static void vcpu_thread(void *argument)
 {
     struct vcpu *v = argument;
@@ -272,6 +283,8 @@ static void vcpu_thread(void *argument)
         while (v->vm->state == VM_RUNNING) {
             if (thread_should_yield())
                 thread_yield();
+            if (v->vm->slowed)
+                slow_down(v);
             if (__atomic_load_n(&v->page_wait.waiting, __ATOMIC_ACQUIRE))
                 thread_block();
             else if (page_came(v) && (!must_prepare(v) || prepare(v)))

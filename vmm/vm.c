@@ -118,7 +118,8 @@ static bool stop_with(struct vm *vm, enum vm_state state, bool starved, const ch
 
     lock_acquire(&vm->lock);
     first = vm->state == VM_RUNNING || vm->state == VM_RESETTING ||
-            (state == VM_FAILED && (vm->state == VM_PAUSED || vm->state == VM_MOVING));
+            (state == VM_FAILED &&
+             (vm->state == VM_PAUSED || vm->state == VM_MOVING || vm->state == VM_INCOMING));
     if (first) {
         vm_leave_running(vm, state);
         vm->starved = starved;

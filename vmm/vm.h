@@ -42,6 +42,7 @@ struct vcpu {
     struct timer timer;           /* of its local APIC; vCPU 0's also of the VM's devices */
     u64 tsc_adjust;               /* what the guest added to its TSC by writing it */
     u64 kvmclock;                 /* guest address of its clock page, with bit 0: enabled */
+    u64 slept;                    /* when it last slept because its VM is slowed down */
     bool clock_due;               /* that page is to be written before the guest runs */
     u64 exit_count[EXIT_KIND_COUNT];
     u64 exit_cycles[EXIT_KIND_COUNT];
@@ -63,7 +64,8 @@ struct vm {
     enum vm_state held_in; /* while it is moving: what it did before, VM_RUNNING or VM_PAUSED */
     bool claimed;          /* some activity needs it to stay: vm_claim */
     bool starved;          /* paused because the host has no memory left for it */
-    char reason[160];      /* why it is in that state, a sentence; or empty */
+    u32 slowed; /* percent of the time that its vCPUs do not run: it writes faster than it can be moved */
+    char reason[160]; /* why it is in that state, a sentence; or empty */
     struct pmap pmap;
     struct platform platform;
     struct cpuid_policy cpuid;

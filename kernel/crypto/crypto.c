@@ -23,7 +23,7 @@ struct mac mac_of(const struct key *key, const void *data, size_t size, const vo
     return m;
 }
 
-bool mac_equal(const struct mac *a, const struct mac *b)
+bool mac_matches(const struct mac *a, const struct mac *b)
 {
     u8 differ = 0;
 

@@ -20,7 +20,7 @@ struct key {
 struct mac mac_of(const struct key *key, const void *data, size_t size, const void *more,
                   size_t more_size);
 /* In a time that does not depend on where they differ. */
-bool mac_equal(const struct mac *a, const struct mac *b);
+bool mac_matches(const struct mac *a, const struct mac *b);
 /* A key for what `label` says, from a secret; salt may be anything that both sides know. */
 struct key key_derive(const void *secret, size_t secret_size, const void *salt, size_t salt_size,
                       const char *label);

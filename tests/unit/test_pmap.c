@@ -344,7 +344,11 @@ static enum err start(struct fill *fill)
     in_flight[started++] = fill;
     return OK;
 }
-static const struct backing slow = {.name = "slow", .fill = start, .slow = true};
+static void left(struct pmap *p, u32 slot)
+{
+    (void)p, (void)slot;
+}
+static const struct backing slow = {.name = "slow", .fill = start, .left = left, .slow = true};
 
 static void make_remote(u64 gpa, unsigned pages)
 {

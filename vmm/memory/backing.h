@@ -16,6 +16,8 @@ struct backing {
      * way, and ends it with pmap_fill_done, from any thread, once, also before it returns. */
     enum err (*fill)(struct fill *fill);
     bool slow;
+    /* Of the remote backing: a page does not need that slot any more. The Pmap's lock is held. */
+    void (*left)(struct pmap *p, u32 slot);
 };
 
 /* One page on its way. */
@@ -25,6 +27,9 @@ struct fill {
     hpa_t frame;                   /* to be filled; its user is the fill */
     hpa_t from;                    /* the frame that shows the page until now, or 0 */
     const struct backing *backing; /* NULL: this slot is free */
+    bool cached;                   /* the page was only read: it becomes CACHED, and PRIVATE else */
+    u32 slot;                      /* of a REMOTE page */
+    struct list link;              /* the backing's */
     bool dropped;                  /* the page is gone: fill_done only gives the frame back */
 };
 

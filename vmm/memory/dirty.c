@@ -55,6 +55,29 @@ bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index)
     return was;
 }
 
+u64 dirty_next(const struct pmap *p, enum dirty_consumer who, u64 index)
+{
+    u64 pages = pmap_pages(p), word;
+
+    for (u64 at = index / 64; at * 64 < pages; at++) {
+        word = p->dirty[who][at];
+        if (at == index / 64)
+            word &= U64_MAX << index % 64;
+        if (word)
+            return MIN(at * 64 + (u64)__builtin_ctzll(word), pages);
+    }
+    return pages;
+}
+
+u64 dirty_count(const struct pmap *p, enum dirty_consumer who)
+{
+    u64 count = 0;
+
+    for (u64 i = dirty_next(p, who, 0); i < pmap_pages(p); i = dirty_next(p, who, i + 1))
+        count++;
+    return count;
+}
+
 static void take_bit(void *ctx, u64 address, unsigned level, u64 *entry)
 {
     struct pmap *p = ctx;

@@ -6,7 +6,7 @@
 
 struct pmap;
 
-enum dirty_consumer { DIRTY_SHARE, DIRTY_CONSUMERS };
+enum dirty_consumer { DIRTY_SHARE, DIRTY_MOVE, DIRTY_CONSUMERS };
 
 /* From now on the consumer is told; at first all pages count as written. E_NOMEM. */
 enum err dirty_attach(struct pmap *p, enum dirty_consumer who) MUST_CHECK;
@@ -20,3 +20,7 @@ void dirty_mark(struct pmap *p, u64 index, u64 pages);
 bool dirty_is_set(const struct pmap *p, enum dirty_consumer who, u64 index);
 /* Was the page marked for that consumer? Forgets it. */
 bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index);
+/* The first page from `index` on that is marked for that consumer; the number of pages if none is. */
+u64 dirty_next(const struct pmap *p, enum dirty_consumer who, u64 index);
+/* How many are. */
+u64 dirty_count(const struct pmap *p, enum dirty_consumer who);

@@ -32,6 +32,17 @@ static struct pmap_change private_page(gpa_t gpa, hpa_t frame)
     return (struct pmap_change){.gpa = gpa, .to = PAGE_PRIVATE, .frame = frame, .prot = GUEST_PROT};
 }
 
+static struct pmap_change filled_page(const struct fill *fill)
+{
+    struct pmap_change c = private_page(pmap_gpa(fill->index), fill->frame);
+
+    if (fill->cached) {
+        c.to = PAGE_CACHED;
+        c.prot = SHOWN_PROT;
+    }
+    return c;
+}
+
 static void wait_for(struct fault *f)
 {
     struct pmap_waiter *w = f->waiter;
@@ -95,6 +106,10 @@ static enum err fill_page(struct fault *f, const struct backing *backing)
 
     if (e)
         return e;
+    if (backing->slow) {
+        fill.slot = pmap_record(f->pmap, f->index)->slot;
+        fill.cached = !f->write && f->pmap->cache_reads;
+    }
     fill.frame = pmap_frame_alloc(f->pmap, false);
     if (!fill.frame.v)
         return E_NOMEM;
@@ -240,7 +255,7 @@ void pmap_wake(struct pmap *p, u64 first, u64 last, enum err result)
 void pmap_fill_done(struct fill *fill, enum err result)
 {
     struct pmap *p = fill->pmap;
-    struct pmap_change c = private_page(pmap_gpa(fill->index), fill->frame);
+    struct pmap_change c = filled_page(fill);
 
     lock_acquire(&p->lock);
     if (fill->dropped || result)

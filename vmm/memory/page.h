@@ -46,6 +46,10 @@ struct page {
             u64 next : PAGE_NUMBER_BITS;
             u64 prev : PAGE_NUMBER_BITS;
         };
+        struct { /* REMOTE, CACHED: the lent frame, as the backing counts them */
+            u64 : 4;
+            u64 slot : 32;
+        };
     };
 };
 ASSERT_SIZE(struct page, 8);

@@ -121,8 +121,13 @@ static bool owns_frame(enum page_state s)
     return s == PAGE_PRIVATE || s == PAGE_CACHED;
 }
 
+static bool is_lent(enum page_state s)
+{
+    return s == PAGE_REMOTE || s == PAGE_CACHED;
+}
+
 /* A SHARED page is in the list of its frame, where neighbours reach it, from here on until it is out of it again. */
-static void set_state(struct pmap *p, u64 index, enum page_state to)
+static void set_state(struct pmap *p, u64 index, enum page_state to, u32 slot)
 {
     struct page *page = pmap_record(p, index);
     enum page_state from = page->state;
@@ -136,8 +141,14 @@ static void set_state(struct pmap *p, u64 index, enum page_state to)
     p->count[from] -= from != PAGE_EMPTY;
     p->count[to] += to != PAGE_EMPTY;
     p->frames += (u64)owns_frame(to) - owns_frame(from);
+    if (is_lent(from))
+        slot = page->slot;
     page->own = 0;
     page->state = to;
+    if (is_lent(to))
+        page->slot = slot;
+    else if (is_lent(from))
+        p->remote->left(p, slot);
 }
 
 static hpa_t shown_by(const struct pmap *p, u64 entry)
@@ -161,7 +172,7 @@ u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
     if (from == PAGE_SHARED)
         rmap_remove(shown_by(p, old), p, index);
     for (u64 i = 0; i < pages; i++)
-        set_state(p, index + i, c->to);
+        set_state(p, index + i, c->to, c->slot);
     if (c->to == PAGE_SHARED)
         rmap_add(c->frame, p, index);
     if (c->prot & PROT_WRITE || (format->present(old) && old & format->dirty))

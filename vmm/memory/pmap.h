@@ -34,8 +34,10 @@ struct pmap {
     struct list waiters;
     u64 clears;                   /* how often all memory was taken away */
     u64 *dirty[DIRTY_CONSUMERS];  /* a bit a page; NULL: nobody wants to know */
-    const struct backing *remote; /* of REMOTE pages; slow */
     bool held;                    /* nobody waits for pages: see pmap_hold */
+    const struct backing *remote; /* of REMOTE and CACHED pages; slow */
+    void *lender;                 /* the remote backing's */
+    bool cache_reads;             /* a REMOTE page that is read becomes CACHED; else PRIVATE */
     /* Has every vCPU leave the guest or flush, so that none uses a translation from before the call. Called without
      * the lock. */
     void (*shoot_down)(struct pmap *p);
@@ -96,6 +98,7 @@ struct pmap_change {
     enum page_state to;
     hpa_t frame;
     u32 prot;   /* PROT_*; 0: not mapped */
+    u32 slot;   /* of a page that becomes REMOTE */
     bool large; /* all 512 pages of the 2 MiB */
 };
 /* E_NOMEM; E_EXIST where a large mapping is in the way: pmap_split first. */
