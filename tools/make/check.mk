@@ -1,8 +1,8 @@
 # What can be found without running anything. Each part can be made alone, and says what would help.
-CHECK_DIRS := arch kernel vmm drivers tests
+CHECK_DIRS := arch kernel vmm drivers migrate tests
 CHECK_C := $(sort $(shell find $(CHECK_DIRS) -name '*.[ch]' 2>/dev/null))
 CHECK_H := $(filter %.h,$(CHECK_C))
-CHECK_CC_FLAGS := -std=gnu11 -I. -I$(B)/gen -ffreestanding -mcmodel=kernel -mno-red-zone $(SIMD_CFLAGS) -fno-pic -w
+CHECK_CC_FLAGS := -std=gnu11 $(BEARSSL_INCLUDE) -I. -I$(B)/gen -ffreestanding -mcmodel=kernel -mno-red-zone $(SIMD_CFLAGS) -fno-pic -w
 CHECK_JOBS ?= 2
 
 # Compiles a header alone with the flags of what it belongs to.

@@ -1,7 +1,7 @@
 # The kernel image: build/ferry.elf (symbols, no debug information) from every .c and .S below the
 # folders of the hypervisor proper.
 KERNEL_DIRS := arch/x86_64/boot/entry arch/x86_64/cpu arch/x86_64/vmx arch/x86_64/svm \
-               kernel vmm drivers
+               kernel vmm drivers migrate
 KERNEL_C := $(sort $(shell find $(KERNEL_DIRS) -name '*.c' 2>/dev/null))
 KERNEL_S := $(sort $(shell find $(KERNEL_DIRS) -name '*.S' 2>/dev/null))
 KERNEL_OBJ := $(KERNEL_C:%.c=$(B)/kernel/%.o) $(KERNEL_S:%.S=$(B)/kernel/%.o)

@@ -7,9 +7,18 @@ $(B)/sim/roce: tests/sim/roce/sim.c $(B)/host/libferry.a
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/host/libferry.a
 
-.PHONY: sim sim-soak
+# Migration between hosts, over a fabric at the level of the verbs.
+SIM_MIGRATE := $(wildcard tests/sim/migrate/*.c)
+$(B)/sim/migrate: $(SIM_MIGRATE) $(wildcard tests/sim/migrate/*.h) $(B)/host/libferry.a
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -o $@ $(SIM_MIGRATE) $(B)/host/libferry.a -lbearssl
+
+.PHONY: sim sim-soak sim-migrate
 sim: $(B)/sim/roce ## two hosts on a bad line, for SEEDS (2000) seeds from FIRST (1) on
 	@$(B)/sim/roce $(FIRST) $(SEEDS) $(VERBOSE)
+
+sim-migrate: $(B)/sim/migrate ## VMs move between hosts that fail, for SEEDS (2000) seeds from FIRST (1) on
+	@$(B)/sim/migrate $(FIRST) $(SEEDS) $(VERBOSE)
 
 sim-soak: $(B)/sim/roce-fast ## the same for 10^5 seeds, optimised and without sanitizers
 	@$(B)/sim/roce-fast 1 100000

@@ -26,7 +26,7 @@ BOOT_LIMIT = {"amd": 90, "intel": 180}
 LINUX_LIMIT = {"amd": 120, "intel": 600}
 COMMAND_LIMIT = {"amd": 30, "intel": 60}
 
-PROMPT = r"\r\n?(?:\x1b\[[0-9;]*[A-Za-z])*alpha> "
+PROMPT = r"\r\n?(?:\x1b\[[0-9;]*[A-Za-z])*{}> "
 LEAVE = "\x1d"  # Ctrl-]
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
 
@@ -67,6 +67,7 @@ class Console:
 class Host:
     def __init__(self, kind, config="", files=None, name="alpha", **emulator):
         self.kind, self.name = kind, name
+        self.prompt = PROMPT.format(name)
         self.config, self.files, self.options = config, dict(files or {}), emulator
         self.folder = self.emulator = self.line = None
         self.transcript = None
@@ -93,7 +94,7 @@ class Host:
             self.emulator.serial, encoding="utf-8", codec_errors="replace", timeout=30)
         self.line.delaybeforesend = None
         self.line.logfile_read = self.transcript
-        self.line.expect(PROMPT, timeout=BOOT_LIMIT[self.kind] * SCALE)
+        self.line.expect(self.prompt, timeout=BOOT_LIMIT[self.kind] * SCALE)
         self.boot_text = plain(self.line.before)
         self.boot_seconds = time.monotonic() - started
 
@@ -131,7 +132,7 @@ class Host:
     def run(self, command, timeout=None):
         """Types a command and returns what it printed."""
         self.line.send(command + "\r")
-        self.line.expect(PROMPT, timeout=self.limit(timeout))
+        self.line.expect(self.prompt, timeout=self.limit(timeout))
         text = plain(self.line.before)
         return text.split("\n", 1)[1].strip("\n") if "\n" in text else ""
 
@@ -147,7 +148,7 @@ class Host:
             yield Console(self, vm)
         finally:
             self.line.send(LEAVE)
-            self.line.expect(PROMPT, timeout=self.limit())
+            self.line.expect(self.prompt, timeout=self.limit())
 
     # --- VMs ----------------------------------------------------------------------------------
 

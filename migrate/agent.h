@@ -1,0 +1,247 @@
+/* The agent of a host: meets the other hosts, and moves VMs to and from them (VMotion).
+ *
+ *     peer.c       the hello, links that come and go, and what becomes of migrations and leases when they do
+ *     outgoing.c   the source's side of a migration;  pages.c: which pages go how
+ *     incoming.c   the target's side
+ *     lease.c      frames of this host that another one borrows
+ *     borrow.c     what this host borrows: the backing of REMOTE pages
+ *
+ * It does no I/O of its own: VMs, datagrams and chance are reached through struct agent_ops, memory through Pmaps, the
+ * network through verbs. An agent is one object, and one thread drives it by agent_poll; the same source runs in the
+ * hypervisor (host.c) and, many agents in one process, in the simulator. Commands from other threads go through
+ * agent_command. Times are ns by time_now. */
+#pragma once
+#include "migrate/borrow.h"
+#include "migrate/lease.h"
+#include "migrate/link.h"
+#include "vmm/memory/pmap.h"
+
+#define AGENT_MOVES   4 /* in each direction at once */
+#define AGENT_LEASES  16
+#define AGENT_BORROWS 16
+#define AGENT_NAME    CONFIG_NAME
+#define AGENT_TEXT    400
+
+struct vm; /* whoever implements agent_ops knows what that is */
+struct agent;
+
+struct agent_ops {
+    void (*datagram)(void *ctx, ip4_t to, const void *data, u32 size);
+    /* The MAC of a neighbour, if it is known; else it is asked for. */
+    bool (*neighbour)(void *ctx, ip4_t address, u8 mac[6]);
+    bool (*random)(void *ctx, void *out, u32 size);
+    /* agent_poll is wanted: something is there. Any thread. */
+    void (*wake)(void *ctx);
+
+    struct vm *(*find)(void *ctx, const char *name);
+    /* Sees to it that a VM stays until it is unclaimed, ended or lost. One that was made is claimed. NULL: why says why. */
+    struct vm *(*claim)(void *ctx, const char *name, struct why *why);
+    void (*unclaim)(struct vm *vm);
+    struct pmap *(*pmap)(struct vm *vm);
+    /* May it move? If not, `text` names every reason, a sentence each. */
+    bool (*may_leave)(struct vm *vm, char *text, u32 size);
+    /* What another host must know to make it; bytes written, 0: it does not fit. */
+    u32 (*describe)(struct vm *vm, void *to, u32 size);
+    /* Makes a VM by that description, that waits for its memory and state. If it cannot come, `text` names every reason.
+     * The description comes from the network. */
+    struct vm *(*make)(void *ctx, const char *name, u64 memory, const void *description, u32 size,
+                       char *text, u32 text_size);
+    /* Stops its vCPUs for the hand-off, also those that wait for a page; and lets them go on again. */
+    enum err (*stop)(struct vm *vm, struct why *why);
+    void (*go_on)(struct vm *vm);
+    /* While it is true, its pages are not merged. */
+    void (*hold_merging)(struct vm *vm, bool hold);
+    /* Slows it down by so many percent; 0: not any more. */
+    void (*slow_down)(struct vm *vm, u32 percent);
+    u64 (*state_size)(struct vm *vm);
+    enum err (*save)(struct vm *vm, void *to, u64 *size);
+    /* The guest's clocks go on by what it stood still, and from there on. */
+    enum err (*load)(struct vm *vm, const void *from, u64 size, u64 stood_ns, struct why *why);
+    /* Runs one whose state was loaded. */
+    void (*run)(struct vm *vm);
+    /* The VM is not this host's any more, or never was: it is gone with its memory. */
+    void (*end)(struct vm *vm);
+    /* It cannot go on, and why. */
+    void (*lost)(struct vm *vm, const char *reason);
+    /* Something that a user should know. */
+    void (*say)(void *ctx, const char *text);
+};
+
+/* --- peers ---------------------------------------------------------------------------------------- */
+
+enum peer_state { PEER_DOWN, PEER_ASKED, PEER_OPENED, PEER_UP };
+
+struct peer {
+    struct agent *agent;
+    char name[AGENT_NAME];
+    ip4_t address;
+    struct key key;
+    enum peer_state state;
+    bool begins; /* this host says hello first */
+    struct verbs_pd *pd;
+    struct link *link; /* OPENED, UP */
+    struct hello_session session;
+    struct mac cookie;
+    struct hello opened; /* what was sent last: open or accept */
+    u64 incarnation;     /* of the boot that was met last; 0: none yet */
+    u64 next;            /* when there is something to do */
+    u64 ping_next;
+    u64 links, refused; /* that came up; datagrams and messages that were not believed */
+    char why[120];      /* why it is down */
+};
+
+/* --- migrations ----------------------------------------------------------------------------------- */
+
+enum move_phase {
+    MOVE_FREE,
+    MOVE_OFFERED,   /* source: waits for accept */
+    MOVE_COPYING,   /* rounds */
+    MOVE_STOPPED,   /* the VM stands still; the last pages go */
+    MOVE_CLOSING,   /* target: keys are being closed */
+    MOVE_FINAL,     /* source: waits for ready. target: said ready, waits for run */
+    MOVE_COMMITTED, /* source: repeats run until it hears running */
+    MOVE_DONE,
+    MOVE_ABORTED,
+    MOVE_LOST,
+    MOVE_PHASES
+};
+extern const char *const move_phase_name[MOVE_PHASES];
+
+/* What a user sees of a migration, on either side. */
+struct move_figures {
+    u64 began, ended, stopped, ran; /* ns; 0: not yet */
+    u32 round;
+    u64 pages_total;    /* with content, when it began */
+    u64 pages_written;  /* page payloads by RDMA WRITE; resent ones again */
+    u64 pages_resent;   /* of these */
+    u64 pages_deferred; /* shown as REMOTE at the target */
+    u64 pages_alias;    /* shared inside the VM: cross once */
+    u64 pages_home;     /* taken back without a transfer */
+    u64 pages_zero;
+    u64 pages_taken_over;            /* found at the target */
+    u64 pages_left;                  /* to be looked at in this round */
+    u64 description_bytes;           /* control messages that name pages */
+    u64 nonzero_pages, shared_pages; /* at the beginning: not zeros; of these with users outside */
+    u64 stop_messages, stop_round_trips, stop_pages;
+    u64 downtime; /* ns */
+    u64 rate;     /* bytes a second, measured */
+};
+
+struct outgoing;
+struct incoming;
+
+struct move {
+    enum move_phase phase;
+    struct epoch epoch;
+    struct peer *peer;
+    struct vm *vm;
+    struct pmap *pmap;
+    char name[AGENT_NAME];
+    char text[AGENT_TEXT]; /* why it was refused, aborted or lost */
+    struct move_figures figures;
+    u64 next;    /* when there is something to do */
+    bool cancel; /* the user's wish */
+    bool outgoing;
+    union {
+        struct outgoing *out; /* what only one side has */
+        struct incoming *in;
+    };
+};
+
+struct agent {
+    const struct agent_ops *ops;
+    void *ctx;
+    struct verbs_device *device;
+    char name[AGENT_NAME];
+    u64 incarnation;
+    struct key cookie_key;
+    struct peer peer[CONFIG_MAX_PEERS];
+    u32 peers;
+    struct list ending; /* links */
+    struct move out[AGENT_MOVES], in[AGENT_MOVES];
+    struct lease lease[AGENT_LEASES];
+    struct borrow borrow[AGENT_BORROWS];
+    u64 last_n;       /* number of the last migration */
+    u64 downtime_ns;  /* limit */
+    u64 drain_rate;   /* pages a second; 0: not by itself */
+    bool cache_reads; /* policy on-write; false: on-access */
+    u64 strangers;    /* hellos of no peer */
+    bool woken;
+};
+
+/* --- for who drives it ------------------------------------------------------------------------------ */
+
+#define AGENT_DOWNTIME   MSEC(300)
+#define AGENT_DRAIN_RATE 1000
+
+/* Zeroes it and sets it up. E_UNSUPPORTED: no random numbers for nonces; E_NOMEM. */
+enum err agent_create(struct agent *a, const char *name, struct verbs_device *device,
+                      const struct agent_ops *ops, void *ctx, struct why *why) MUST_CHECK;
+/* Before the first poll. */
+enum err agent_add_peer(struct agent *a, const char *name, ip4_t address, const u8 key[KEY_SIZE],
+                        struct why *why) MUST_CHECK;
+/* Ends all that there is at once, as a host that loses its power; the VMs are the caller's to end. For the simulator. */
+void agent_destroy(struct agent *a);
+/* A datagram to HELLO_PORT came. By the thread that polls. */
+void agent_datagram(struct agent *a, ip4_t from, const void *data, u32 size);
+/* Does what is due. Returns when it wants to be called again at the latest, ns; 0: at once. */
+u64 agent_poll(struct agent *a);
+
+/* --- commands: by the thread that polls ------------------------------------------------------------- */
+
+enum err agent_move_to(struct agent *a, const char *vm, const char *host, struct move **move,
+                       struct why *why) MUST_CHECK;
+enum err agent_move_from(struct agent *a, const char *vm, const char *host,
+                         struct why *why) MUST_CHECK;
+enum err agent_cancel(struct agent *a, const char *vm, struct why *why) MUST_CHECK;
+/* The operator's word that a host is off and will not come back with its present boot. */
+enum err agent_peer_is_off(struct agent *a, const char *vm, const char *host,
+                           struct why *why) MUST_CHECK;
+/* Asks borrowers to fetch what they have of this host's. */
+void agent_recall(struct agent *a);
+
+/* --- between the parts -------------------------------------------------------------------------------- */
+
+/* peer.c */
+struct peer *agent_peer(struct agent *a, const char *name);
+void peer_datagram(struct agent *a, ip4_t from, const void *data, u32 size);
+u64 peer_poll(struct peer *p);
+/* Sends a message without elements: READY, RUNNING, DENY, RECALL. */
+void peer_send_plain(struct peer *p, enum message_type type, const struct epoch *e);
+void peer_send_text(struct peer *p, enum message_type type, const struct epoch *e,
+                    const char *text);
+/* Can messages of many pages be sent now, so that room is left for answers? */
+bool peer_has_room(const struct peer *p);
+void peer_say(struct peer *p, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* agent.c */
+struct move *agent_find_move(struct move *moves, const struct peer *p, const struct epoch *e);
+void agent_say(struct agent *a, const char *format, ...) PRINTF_LIKE(2, 3);
+void agent_message(struct peer *p, const struct message_header *h);
+/* A VM is needed: by a migration, or because it shows what is borrowed. */
+struct vm *agent_claim(struct agent *a, const char *name, struct why *why);
+/* Is it not needed any more? */
+void agent_unclaim(struct agent *a, struct vm *vm);
+/* It is gone. */
+void agent_forget(struct agent *a, const struct vm *vm);
+void agent_marker(struct peer *p, u32 value);
+/* The link is up, with that boot of the peer; the link is gone. */
+void agent_link_up(struct peer *p, bool same_incarnation);
+void agent_link_down(struct peer *p);
+
+/* outgoing.c, incoming.c: a message for that migration; what is due (returns when next). */
+u64 outgoing_poll(struct move *m);
+u64 incoming_poll(struct move *m);
+void outgoing_message(struct move *m, const struct message_header *h);
+void incoming_message(struct move *m, const struct message_header *h);
+void incoming_marker(struct peer *p, u32 value);
+void incoming_offer(struct peer *p, const struct message_offer *o);
+void outgoing_pull(struct peer *p, const struct message_pull *pull);
+enum err outgoing_begin(struct agent *a, const char *name, struct peer *p, struct move **move,
+                        struct why *why) MUST_CHECK;
+void outgoing_link_down(struct move *m);
+void incoming_link_down(struct move *m);
+void outgoing_link_up(struct move *m);
+void incoming_link_up(struct move *m, bool same_incarnation);
+void outgoing_abort(struct move *m, const char *text);
+void incoming_abort(struct move *m, const char *text);

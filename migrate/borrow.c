@@ -1,0 +1,592 @@
+#include "migrate/borrow.h"
+#include "kernel/arch.h"
+#include "kernel/frames.h"
+#include "kernel/heap.h"
+#include "kernel/string.h"
+#include "migrate/agent.h"
+
+#define SHOWN_PROT (PROT_READ | PROT_EXEC)
+#define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+#define SWEEP       16     /* pages that are fetched ahead of faults in a row */
+#define STEP        64     /* pages looked at before others have their turn */
+#define STUCK_AFTER SEC(2) /* a fetch takes that long: say so */
+#define RETRY       MSEC(20)
+#define NO_PAGE     UINT32_MAX
+
+static struct slot *slot_of(const struct borrow *b, u32 slot)
+{
+    const struct borrow_chunk *c =
+        slot / BORROW_CHUNK < b->chunks ? b->chunk[slot / BORROW_CHUNK] : NULL;
+
+    return c && slot % BORROW_CHUNK < c->count ? (struct slot *)&c->slot[slot % BORROW_CHUNK]
+                                               : NULL;
+}
+
+static void wake_agent(const struct borrow *b)
+{
+    b->peer->agent->ops->wake(b->peer->agent->ctx);
+}
+
+/* --- slots; the lock is held ------------------------------------------------------------------------ */
+
+static void mark_return(struct borrow *b, u32 slot)
+{
+    struct borrow_chunk *c = b->chunk[slot / BORROW_CHUNK];
+    u32 k = slot % BORROW_CHUNK;
+
+    c->slot[k].state = SLOT_RETURNED;
+    c->to_return[k / 64] |= BIT(k % 64);
+    c->returns++;
+}
+
+static void unmark_return(struct borrow *b, u32 slot)
+{
+    struct borrow_chunk *c = b->chunk[slot / BORROW_CHUNK];
+    u32 k = slot % BORROW_CHUNK;
+
+    c->slot[k].state = SLOT_LENT;
+    c->to_return[k / 64] &= ~BIT(k % 64);
+    c->returns--;
+}
+
+/* --- making --------------------------------------------------------------------------------------- */
+
+void borrow_begin(struct borrow *b, struct peer *peer, const struct epoch *epoch, struct vm *vm,
+                  struct pmap *pmap, const char *name)
+{
+    *b = (struct borrow){.used = true,
+                         .peer = peer,
+                         .epoch = *epoch,
+                         .vm = vm,
+                         .pmap = pmap,
+                         .group = pmap->group,
+                         .last_fault = U64_MAX - 1};
+    str_copy(b->name, sizeof(b->name), name);
+    list_init(&b->waiting);
+    pmap->remote = &borrow_backing;
+    pmap->lender = b;
+    pmap->cache_reads = peer->agent->cache_reads;
+}
+
+enum err borrow_add_chunk(struct borrow *b, const struct message_chunk *m)
+{
+    struct borrow_chunk *c;
+
+    if (m->first_slot != b->chunks * BORROW_CHUNK || b->chunks == BORROW_CHUNKS || !m->count ||
+        m->count > BORROW_CHUNK)
+        return E_RANGE;
+    c = heap_alloc(sizeof(*c));
+    if (!c)
+        return E_NOMEM;
+    c->addr = m->addr;
+    c->rkey = m->rkey;
+    c->count = m->count;
+    for (u32 i = 0; i < c->count; i++)
+        c->slot[i].page = NO_PAGE;
+    lock_acquire(&b->lock);
+    b->chunk[b->chunks++] = c;
+    lock_release(&b->lock);
+    return OK;
+}
+
+bool borrow_use(struct borrow *b, u32 slot, u32 page)
+{
+    struct slot *s = slot_of(b, slot);
+
+    if (!s)
+        return false;
+    lock_acquire(&b->lock);
+    if (s->state == SLOT_RETURNED) /* described again before the hand-off: nothing was sent yet */
+        unmark_return(b, slot);
+    if (!s->users++) {
+        b->slots++;
+        b->left++;
+    }
+    s->page = page;
+    lock_release(&b->lock);
+    return true;
+}
+
+/* No page needs it. Returns the copy, whose user is the caller's to drop. */
+static hpa_t finish_slot(struct borrow *b, u32 slot)
+{
+    struct slot *s = slot_of(b, slot);
+    hpa_t copy = s->copy;
+
+    s->copy = HPA(0);
+    mark_return(b, slot);
+    return copy;
+}
+
+static void slot_left(struct pmap *p, u32 slot)
+{
+    struct borrow *b = p->lender;
+    struct slot *s = slot_of(b, slot);
+    hpa_t copy = HPA(0);
+    bool last;
+
+    lock_acquire(&b->lock);
+    last = !--s->users;
+    b->left -= last;
+    if (last && s->state != SLOT_FETCHING) /* else when the READ is over */
+        copy = finish_slot(b, slot);
+    lock_release(&b->lock);
+    if (copy.v)
+        frame_put(copy);
+    if (last && b->active)
+        wake_agent(b);
+}
+
+/* --- fetching ----------------------------------------------------------------------------------------- */
+
+static void fetched(void *owner, u64 tag, bool good);
+
+/* Posts the READ of a slot into a frame of which the slot has a user; the lock is held. The state is FETCHING then, or as it was. */
+static enum err fetch(struct borrow *b, u32 slot, hpa_t frame)
+{
+    struct borrow_chunk *c = b->chunk[slot / BORROW_CHUNK];
+    struct slot *s = &c->slot[slot % BORROW_CHUNK];
+    struct link_work work = {
+        .done = fetched, .owner = b, .tag = slot, .frame[0] = frame, .frames = 1};
+    struct link *l = b->peer->state == PEER_UP ? b->peer->link : NULL;
+    enum err e = E_STATE;
+
+    frame_get(frame); /* the link's */
+    if (l && !b->lost)
+        e = link_read(l, slot % LINK_DATA_QPS, &work,
+                      c->addr + (u64)(slot % BORROW_CHUNK) * PAGE_SIZE, c->rkey);
+    if (e) {
+        frame_put(frame);
+        return e;
+    }
+    s->state = SLOT_FETCHING;
+    s->copy = frame;
+    b->fetching++;
+    return OK;
+}
+
+/* For a fault: into the fill's own frame. If it cannot be posted now, the agent tries again. */
+static void fetch_for(struct borrow *b, struct fill *fill)
+{
+    struct slot *s = slot_of(b, fill->slot);
+    bool shared = !fill->cached || frame_claim(fill->frame, FRAME_SHARED, b->group);
+
+    if (s->state != SLOT_LENT || !shared)
+        return;
+    frame_get(fill->frame); /* the slot's */
+    if (fetch(b, fill->slot, fill->frame)) {
+        frame_put(fill->frame);
+        if (fill->cached)
+            (void)frame_claim(fill->frame, FRAME_GUEST, b->pmap->owner);
+        return;
+    }
+    if (fill->cached)
+        b->figures.fetched_read++;
+    else
+        b->figures.fetched_write++;
+}
+
+/* Gives a fill what the slot's copy has. */
+static void serve(struct fill *fill, hpa_t copy)
+{
+    if (fill->frame.v == copy.v)
+        return;
+    if (fill->cached) {
+        frame_put(fill->frame);
+        frame_get(copy);
+        fill->frame = copy;
+    } else {
+        memcpy(phys_to_virt(fill->frame), phys_to_virt(copy), PAGE_SIZE);
+    }
+}
+
+static void note_fault(struct borrow *b, u64 index)
+{
+    b->figures.faults++;
+    if (index == b->last_fault + 1) {
+        b->prefetch = MAX(b->prefetch, index + 1);
+        b->prefetch_end = index + 1 + SWEEP;
+    }
+    b->last_fault = index;
+}
+
+static enum err borrow_fill(struct fill *fill)
+{
+    struct borrow *b = fill->pmap->lender;
+    struct slot *s = slot_of(b, fill->slot);
+    bool here;
+
+    lock_acquire(&b->lock);
+    if (b->lost) {
+        lock_release(&b->lock);
+        return E_IO;
+    }
+    note_fault(b, fill->index);
+    here = s->state == SLOT_HELD;
+    if (here) {
+        serve(fill, s->copy);
+        b->figures.from_copy++;
+    } else {
+        b->figures.blocking++;
+        list_append(&b->waiting, &fill->link);
+        fetch_for(b, fill);
+    }
+    lock_release(&b->lock);
+    if (here)
+        pmap_fill_done(fill, OK);
+    else
+        wake_agent(b);
+    return OK;
+}
+
+const struct backing borrow_backing = {
+    .name = "remote", .slow = true, .fill = borrow_fill, .left = slot_left};
+
+static struct fill *take_waiting(struct borrow *b, u32 slot)
+{
+    struct fill *fill;
+
+    LIST_FOR_EACH(fill, &b->waiting, link)
+    {
+        if (fill->slot != slot)
+            continue;
+        list_remove(&fill->link);
+        return fill;
+    }
+    return NULL;
+}
+
+/* The page that the READ was for is about to have its frame for itself: the others need a copy of their own. The lock is
+ * held. */
+static void keep_copy(struct borrow *b, u32 slot)
+{
+    struct slot *s = slot_of(b, slot);
+    hpa_t mine = s->copy, copy = HPA(0);
+
+    if (s->users > 1)
+        copy = pmap_frame_alloc(b->pmap, false);
+    if (copy.v) {
+        memcpy(phys_to_virt(copy), phys_to_virt(mine), PAGE_SIZE);
+        (void)frame_claim(copy, FRAME_SHARED, b->group);
+    }
+    s->copy = copy;
+    s->state = copy.v ? SLOT_HELD : SLOT_LENT;
+    b->figures.fetched_twice += s->users > 1 && !copy.v;
+    frame_put(mine);
+}
+
+/* Ends the fills that waited for the slot; the lock is taken for each. */
+static void end_waiting(struct borrow *b, u32 slot)
+{
+    for (;;) {
+        struct slot *s = slot_of(b, slot);
+        struct fill *fill;
+
+        lock_acquire(&b->lock);
+        fill = s->state == SLOT_HELD ? take_waiting(b, slot) : NULL;
+        if (fill && !fill->cached && fill->frame.v == s->copy.v)
+            keep_copy(b, slot);
+        else if (fill)
+            serve(fill, s->copy);
+        lock_release(&b->lock);
+        if (!fill)
+            return;
+        pmap_fill_done(fill, OK);
+    }
+}
+
+static void settle_page(struct borrow *b, u32 page);
+
+/* A READ is over; the agent's thread. */
+static void fetched(void *owner, u64 tag, bool good)
+{
+    struct borrow *b = owner;
+    u32 slot = (u32)tag, page;
+    struct slot *s = slot_of(b, slot);
+    hpa_t drop = HPA(0);
+
+    lock_acquire(&b->lock);
+    b->fetching--;
+    page = s->page;
+    if (!good) {
+        drop = s->copy;
+        s->copy = HPA(0);
+        s->state = SLOT_LENT;
+    } else {
+        s->state = SLOT_HELD;
+    }
+    if (!s->users) {
+        if (!drop.v)
+            drop = s->copy;
+        s->copy = HPA(0);
+        mark_return(b, slot);
+    }
+    lock_release(&b->lock);
+    if (drop.v)
+        frame_put(drop);
+    if (good && s->users) {
+        end_waiting(b, slot);
+        if (page != NO_PAGE)
+            settle_page(b, page);
+    }
+}
+
+/* --- pages that come without a fault ------------------------------------------------------------------ */
+
+/* The slot's copy becomes the page's own if no other page needs it, else they share it. Locks: the Pmap's, and ours. */
+static struct pmap_change change_for(struct borrow *b, struct slot *s, u64 index)
+{
+    struct pmap_change c = {
+        .gpa = pmap_gpa(index), .to = PAGE_SHARED, .frame = s->copy, .prot = SHOWN_PROT};
+    bool shows = pmap_state(b->pmap, index) == PAGE_CACHED;
+
+    if (s->users == 1 && frame_users(s->copy) == 1u + shows) {
+        if (shows) /* the page's user stays */
+            frame_put(s->copy);
+        if (frame_claim(c.frame, FRAME_GUEST, b->pmap->owner)) {
+            c.to = PAGE_PRIVATE;
+            c.prot = GUEST_PROT;
+        }
+        s->copy = HPA(0);
+        return c;
+    }
+    if (!shows)
+        frame_get(s->copy);
+    return c;
+}
+
+/* Gives a REMOTE or CACHED page the copy that is here, for good. */
+static void settle_page(struct borrow *b, u32 index)
+{
+    struct pmap *p = b->pmap;
+    struct pmap_change c = {.gpa = pmap_gpa(index)};
+    const struct page *page;
+    struct slot *s;
+    bool here;
+
+    lock_acquire(&p->lock);
+    page = pmap_record(p, index);
+    if (page && !page->busy && (page->state == PAGE_REMOTE || page->state == PAGE_CACHED) &&
+        pmap_prepare(p, &c) == OK) {
+        s = slot_of(b, page->slot);
+        lock_acquire(&b->lock);
+        here = s->state == SLOT_HELD;
+        if (here)
+            c = change_for(b, s, index);
+        lock_release(&b->lock);
+        if (here)
+            pmap_commit(p, &c);
+    }
+    lock_release(&p->lock);
+}
+
+/* Fetches a page's slot ahead of need. E_AGAIN: not now. */
+static enum err fetch_ahead(struct borrow *b, u64 index, u64 *count)
+{
+    struct pmap *p = b->pmap;
+    enum err e = OK;
+    bool settle = false;
+    const struct page *page;
+
+    lock_acquire(&p->lock);
+    page = pmap_record(p, index);
+    if (page && !page->busy && (page->state == PAGE_REMOTE || page->state == PAGE_CACHED)) {
+        u32 slot = page->slot;
+        struct slot *s = slot_of(b, slot);
+
+        lock_acquire(&b->lock);
+        settle = s->state == SLOT_HELD;
+        if (s->state == SLOT_LENT) {
+            hpa_t frame = b->fetching < BORROW_IN_FLIGHT ? pmap_frame_alloc(p, false) : HPA(0);
+
+            e = frame.v && frame_claim(frame, FRAME_SHARED, b->group) ? fetch(b, slot, frame)
+                                                                      : E_AGAIN;
+            if (e && frame.v)
+                frame_put(frame);
+            s->page = (u32)index;
+            *count += !e;
+        }
+        lock_release(&b->lock);
+    }
+    lock_release(&p->lock);
+    if (settle)
+        settle_page(b, (u32)index);
+    return e;
+}
+
+static void prefetch(struct borrow *b)
+{
+    u64 end = MIN(b->prefetch_end, pmap_pages(b->pmap));
+
+    while (b->prefetch < end && fetch_ahead(b, b->prefetch, &b->figures.prefetched) == OK)
+        b->prefetch++;
+}
+
+/* Fetches what nobody asks for, at the agent's rate; at any when it was recalled. Returns when next. */
+static u64 drain(struct borrow *b)
+{
+    u64 rate = b->peer->agent->drain_rate, now = time_now(), before = b->figures.drained;
+
+    if ((!rate && !b->recalled) || !b->left)
+        return U64_MAX;
+    if (now < b->drain_next)
+        return b->drain_next;
+    for (unsigned i = 0; i < STEP * 16; i++) {
+        if (fetch_ahead(b, b->cursor, &b->figures.drained))
+            return now + RETRY;
+        b->cursor = (b->cursor + 1) % pmap_pages(b->pmap);
+        if (rate && !b->recalled && b->figures.drained != before) {
+            b->drain_next = MAX(b->drain_next + SEC(1) / rate, now - MSEC(50));
+            return b->drain_next;
+        }
+    }
+    return now;
+}
+
+/* --- returning -------------------------------------------------------------------------------------------- */
+
+static void add_run(struct message_runs *m, u32 slot)
+{
+    struct message_run_of *last = m->l.count ? &m->run[m->l.count - 1] : NULL;
+
+    if (last && last->first + last->count == slot)
+        last->count++;
+    else
+        m->run[m->l.count++] = (struct message_run_of){slot, 1};
+}
+
+static void collect(struct borrow *b, u32 at, struct message_runs *m)
+{
+    struct borrow_chunk *c = b->chunk[at];
+
+    for (u32 k = 0; k < c->count && m->l.count < MESSAGE_ROOM / sizeof(m->run[0]); k++) {
+        if (!(c->to_return[k / 64] >> (k % 64) & 1))
+            continue;
+        c->to_return[k / 64] &= ~BIT(k % 64);
+        c->returns--;
+        b->figures.returned++;
+        add_run(m, at * BORROW_CHUNK + k);
+    }
+}
+
+static void send_returns(struct borrow *b)
+{
+    struct message_runs *m;
+    bool any = false;
+
+    for (u32 i = 0; i < b->chunks && !any; i++)
+        any = b->chunk[i]->returns;
+    if (!any || !peer_has_room(b->peer))
+        return;
+    m = link_room(b->peer->link);
+    m->l.epoch = b->epoch;
+    lock_acquire(&b->lock);
+    for (u32 i = 0; i < b->chunks; i++)
+        if (b->chunk[i]->returns)
+            collect(b, i, m);
+    lock_release(&b->lock);
+    link_send(b->peer->link, MESSAGE_RETURN, (u32)(sizeof(*m) + m->l.count * sizeof(m->run[0])));
+}
+
+/* --- the agent's turn --------------------------------------------------------------------------------------- */
+
+void borrow_activate(struct borrow *b)
+{
+    b->figures.pages = b->pmap->count[PAGE_REMOTE];
+    lock_acquire(&b->lock);
+    for (u32 i = 0; i < b->chunks; i++) /* described, and described otherwise later */
+        for (u32 k = 0; k < b->chunk[i]->count; k++)
+            if (!b->chunk[i]->slot[k].users && b->chunk[i]->slot[k].state == SLOT_LENT)
+                mark_return(b, i * BORROW_CHUNK + k);
+    lock_release(&b->lock);
+    b->active = true;
+}
+
+/* Posts what could not be posted; says when the lender does not answer. */
+static void help_waiting(struct borrow *b)
+{
+    bool any;
+    struct fill *fill;
+
+    lock_acquire(&b->lock);
+    LIST_FOR_EACH(fill, &b->waiting, link)
+    {
+        fetch_for(b, fill);
+    }
+    any = !list_empty(&b->waiting);
+    lock_release(&b->lock);
+    if (!any) {
+        if (b->stuck_said)
+            peer_say(b->peer, "VM %s goes on: %s answers again", b->name, b->peer->name);
+        b->stuck_since = 0;
+        b->stuck_said = false;
+    } else if (!b->stuck_since) {
+        b->stuck_since = time_now();
+    } else if (!b->stuck_said && time_now() - b->stuck_since > STUCK_AFTER) {
+        b->stuck_said = true;
+        peer_say(b->peer,
+                 "VM %s waits for a page that %s lends, which does not answer; it goes on when "
+                 "%s is back",
+                 b->name, b->peer->name, b->peer->name);
+    }
+}
+
+u64 borrow_poll(struct borrow *b)
+{
+    u64 next = U64_MAX;
+
+    if (!b->used || !b->active || b->lost)
+        return U64_MAX;
+    help_waiting(b);
+    if (!b->left) /* the VM may be gone */
+        b->prefetch = b->prefetch_end;
+    if (b->peer->state == PEER_UP) {
+        if (b->left) {
+            prefetch(b);
+            next = drain(b);
+        }
+        send_returns(b);
+    }
+    if (!list_empty(&b->waiting) || b->prefetch < b->prefetch_end)
+        next = MIN(next, time_now() + RETRY);
+    return next;
+}
+
+void borrow_lose(struct borrow *b)
+{
+    struct fill *fill;
+
+    lock_acquire(&b->lock);
+    b->lost = true;
+    lock_release(&b->lock);
+    for (;;) {
+        lock_acquire(&b->lock);
+        fill = list_empty(&b->waiting) ? NULL : CONTAINER_OF(b->waiting.next, struct fill, link);
+        if (fill)
+            list_remove(&fill->link);
+        lock_release(&b->lock);
+        if (!fill)
+            return;
+        pmap_fill_done(fill, E_IO);
+    }
+}
+
+bool borrow_is_over(struct borrow *b)
+{
+    if (b->left || b->fetching)
+        return false;
+    if (b->lost || b->peer->state != PEER_UP)
+        return b->lost;
+    for (u32 i = 0; i < b->chunks; i++)
+        if (b->chunk[i]->returns)
+            return false;
+    return true;
+}
+
+void borrow_free(struct borrow *b)
+{
+    for (u32 i = 0; i < b->chunks; i++)
+        heap_free(b->chunk[i]);
+    b->used = false;
+}

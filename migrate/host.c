@@ -1,0 +1,401 @@
+/* The agent in the hypervisor: its thread, datagrams, and VMs as it wants them. */
+#include "migrate/host.h"
+#include "drivers/net/ip/ip.h"
+#include "drivers/net/roce/nic.h"
+#include "kernel/arch.h"
+#include "kernel/heap.h"
+#include "kernel/host.h"
+#include "kernel/init.h"
+#include "kernel/log.h"
+#include "kernel/shell.h"
+#include "kernel/string.h"
+#include "kernel/thread.h"
+#include "vmm/share/share.h"
+#include "vmm/state/state.h"
+#include "vmm/vm.h"
+
+#define LETTERS     16      /* datagrams that wait for the thread */
+#define TSC_PPM     500     /* that two hosts' TSC rates may differ */
+#define DRAIN_LIMIT SEC(60) /* before reboot and poweroff */
+
+struct letter {
+    ip4_t from;
+    u32 size;
+    u8 data[sizeof(struct hello)];
+};
+
+struct call {
+    enum err (*fn)(struct agent *a, void *ctx, struct why *why);
+    void *ctx;
+    struct why *why;
+    enum err result;
+    struct thread *caller;
+    bool done;
+};
+
+static struct {
+    struct agent *agent;
+    struct thread *thread;
+    struct why missing;
+    struct lock lock; /* letters, call */
+    struct letter letter[LETTERS];
+    u32 written, read;
+    struct call *call;
+} host;
+
+/* What another host must know to make a VM. */
+struct description {
+    u32 tsc_khz, reserved;
+    struct config_vm config;
+    struct cpuid_policy cpuid;
+};
+_Static_assert(sizeof(struct description) + sizeof(struct message_offer) <= MESSAGE_SIZE,
+               "a description fits into an offer");
+
+/* --- the network ----------------------------------------------------------------------------------------- */
+
+static void datagram(void *ctx, ip4_t to, const void *data, u32 size)
+{
+    (void)ctx;
+    if (udp_send(ip_host(), to, HELLO_PORT, HELLO_PORT, data, size))
+        log_debug("migrate: a hello could not be sent");
+}
+
+static bool neighbour(void *ctx, ip4_t address, u8 mac[6])
+{
+    mac_t found;
+
+    (void)ctx;
+    if (!ip_lookup(ip_host(), address, &found))
+        return false;
+    memcpy(mac, found.b, sizeof(found.b));
+    return true;
+}
+
+static bool random_bytes(void *ctx, void *out, u32 size)
+{
+    (void)ctx;
+    return arch_random(out, size);
+}
+
+static void wake(void *ctx)
+{
+    (void)ctx;
+    if (host.thread)
+        thread_wake(host.thread);
+}
+
+/* On the NIC's thread. */
+static void on_datagram(void *ctx, const struct udp_datagram *d)
+{
+    struct letter *l;
+
+    (void)ctx;
+    if (d->data_size > sizeof(l->data))
+        return;
+    lock_acquire(&host.lock);
+    if (host.written - host.read < LETTERS) {
+        l = &host.letter[host.written++ % LETTERS];
+        l->from = d->ip.source;
+        l->size = d->data_size;
+        memcpy(l->data, d->ip.frame + d->data_at, l->size);
+    }
+    lock_release(&host.lock);
+    wake(NULL);
+}
+
+static bool next_letter(struct letter *l)
+{
+    bool any;
+
+    lock_acquire(&host.lock);
+    any = host.read != host.written;
+    if (any)
+        *l = host.letter[host.read++ % LETTERS];
+    lock_release(&host.lock);
+    return any;
+}
+
+/* --- VMs ----------------------------------------------------------------------------------------------------- */
+
+static struct vm *find(void *ctx, const char *name)
+{
+    (void)ctx;
+    return vm_find(name);
+}
+
+static struct vm *claim(void *ctx, const char *name, struct why *why)
+{
+    struct vm *vm;
+
+    (void)ctx;
+    return vm_claim(&vm, name, why) ? NULL : vm;
+}
+
+static struct pmap *pmap(struct vm *vm)
+{
+    return &vm->pmap;
+}
+
+static bool may_leave(struct vm *vm, char *text, u32 size)
+{
+    if (vm->state == VM_RUNNING || vm->state == VM_PAUSED)
+        return true;
+    str_format(text, size, "%s is %s: only a VM that runs or is paused can move", vm->config.name,
+               vm_state_name[vm->state]);
+    return false;
+}
+
+static u32 describe(struct vm *vm, void *to, u32 size)
+{
+    struct description *d = to;
+
+    if (size < sizeof(*d))
+        return 0;
+    d->tsc_khz = arch_tsc_khz();
+    d->config = vm->config;
+    d->cpuid = vm->cpuid;
+    return sizeof(*d);
+}
+
+/* Every reason, one behind the other. */
+struct reasons {
+    char *text;
+    u32 size, used;
+};
+
+static void add_reason(struct reasons *r, const char *format, ...) PRINTF_LIKE(2, 3);
+static void add_reason(struct reasons *r, const char *format, ...)
+{
+    char one[160];
+    va_list args;
+
+    va_start(args, format);
+    str_vformat(one, sizeof(one), format, args);
+    va_end(args);
+    str_format(r->text + r->used, r->size - r->used, "%s%s", r->used ? "; " : "", one);
+    r->used = (u32)strlen(r->text);
+}
+
+static void cpu_lacks(void *ctx, const char *what)
+{
+    add_reason(ctx, "its CPU lacks %s", what);
+}
+
+static void check_tsc(struct reasons *r, u32 theirs)
+{
+    u32 ours = arch_tsc_khz();
+    u64 differ = theirs > ours ? theirs - ours : ours - theirs;
+
+    if (!theirs || differ * 1000000 / ours > TSC_PPM)
+        add_reason(r, "its TSC runs at %u.%03u MHz and the source's at %u.%03u", ours / 1000,
+                   ours % 1000, theirs / 1000, theirs % 1000);
+}
+
+/* It came from the network: texts end, numbers are in their ranges. */
+static bool is_sound(const struct description *d, const char *name, u64 memory)
+{
+    const struct config_vm *c = &d->config;
+
+    if (c->memory != memory || memory < MIB(4) || memory > GIB(1024) || memory & PAGE_MASK ||
+        !c->vcpus || c->vcpus > VM_MAX_VCPUS || c->module_count > CONFIG_MAX_MODULES ||
+        strncmp(c->name, name, CONFIG_NAME) != 0 || d->cpuid.count > CPUID_MAX_LEAVES ||
+        d->cpuid.vcpus != c->vcpus)
+        return false;
+    if (c->name[CONFIG_NAME - 1] || c->group[CONFIG_NAME - 1] || c->kernel[CONFIG_PATH - 1] ||
+        c->initrd[CONFIG_PATH - 1] || c->cmdline[CONFIG_CMDLINE - 1])
+        return false;
+    for (u32 i = 0; i < CONFIG_MAX_MODULES; i++)
+        if (c->module[i][CONFIG_PATH + CONFIG_CMDLINE - 1])
+            return false;
+    return c->name[0] && c->group[0];
+}
+
+static struct vm *make(void *ctx, const char *name, u64 memory, const void *description, u32 size,
+                       char *text, u32 text_size)
+{
+    const struct description *d = description;
+    struct reasons r = {.text = text, .size = text_size};
+    struct why why = {""};
+    struct vm *vm;
+
+    (void)ctx;
+    if (size != sizeof(*d) || !is_sound(d, name, memory)) {
+        add_reason(&r, "its description is not sound: both hosts need the same Ferry");
+        return NULL;
+    }
+    if (vm_find(name))
+        add_reason(&r, "there is a VM named %s already", name);
+    check_tsc(&r, d->tsc_khz);
+    (void)!vm_cpuid_compatible(&d->cpuid, cpu_lacks, &r);
+    if (r.used)
+        return NULL;
+    if (vm_create_incoming(&vm, &d->config, &d->cpuid, &why)) {
+        add_reason(&r, "%s", why.text);
+        return NULL;
+    }
+    return vm;
+}
+
+static void hold_merging(struct vm *vm, bool hold)
+{
+    if (hold)
+        share_detach(&vm->pmap);
+    else if (share_attach(&vm->pmap, vm->pmap.group))
+        log_warn("VM %s: no memory to look for equal pages in it", vm->config.name);
+}
+
+static void slow_down(struct vm *vm, u32 percent)
+{
+    __atomic_store_n(&vm->slowed, percent, __ATOMIC_RELAXED);
+}
+
+static u64 state_size(struct vm *vm)
+{
+    return vm_state_size(vm);
+}
+
+/* It may be held for a hand-off that does not come about any more. */
+static void lost(struct vm *vm, const char *reason)
+{
+    vm_fail(vm, "%s", reason);
+    vm_unclaim(vm);
+}
+
+static void say(void *ctx, const char *text)
+{
+    (void)ctx;
+    log_info("migrate: %s", text);
+}
+
+static const struct agent_ops ops = {
+    .datagram = datagram,
+    .neighbour = neighbour,
+    .random = random_bytes,
+    .wake = wake,
+    .find = find,
+    .claim = claim,
+    .unclaim = vm_unclaim,
+    .pmap = pmap,
+    .may_leave = may_leave,
+    .describe = describe,
+    .make = make,
+    .stop = vm_hold,
+    .go_on = vm_release,
+    .hold_merging = hold_merging,
+    .slow_down = slow_down,
+    .state_size = state_size,
+    .save = vm_state_save,
+    .load = vm_state_load,
+    .run = vm_arrive,
+    .end = vm_depart,
+    .lost = lost,
+    .say = say,
+};
+
+/* --- the thread ------------------------------------------------------------------------------------------------- */
+
+static void run_call(void)
+{
+    struct call *c;
+
+    lock_acquire(&host.lock);
+    c = host.call;
+    host.call = NULL;
+    lock_release(&host.lock);
+    if (!c)
+        return;
+    c->result = c->fn(host.agent, c->ctx, c->why);
+    __atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
+    thread_wake(c->caller);
+}
+
+static void agent_thread(void *unused)
+{
+    struct letter l;
+    u64 next;
+
+    (void)unused;
+    for (;;) {
+        while (next_letter(&l))
+            agent_datagram(host.agent, l.from, l.data, l.size);
+        run_call();
+        next = agent_poll(host.agent);
+        if (next > time_now())
+            thread_sleep_until(next);
+        else
+            thread_yield();
+    }
+}
+
+struct agent *agent_host(struct why *why)
+{
+    if (!host.thread)
+        (void)why_set(why, E_STATE, "%s", host.missing.text);
+    return host.thread ? host.agent : NULL;
+}
+
+enum err agent_call(enum err (*fn)(struct agent *a, void *ctx, struct why *why), void *ctx,
+                    struct why *why)
+{
+    struct call c = {.fn = fn, .ctx = ctx, .why = why, .caller = thread_current()};
+
+    if (!agent_host(why))
+        return E_STATE;
+    lock_acquire(&host.lock);
+    host.call = &c; /* the shell is the only caller */
+    lock_release(&host.lock);
+    thread_wake(host.thread);
+    while (!__atomic_load_n(&c.done, __ATOMIC_ACQUIRE))
+        thread_block();
+    return c.result;
+}
+
+/* --- start-up ------------------------------------------------------------------------------------------------------ */
+
+static enum err add_peers(struct agent *a, struct why *why)
+{
+    enum err e = OK;
+
+    for (u32 i = 0; i < host_config.peer_count && !e; i++) {
+        const struct config_peer *p = &host_config.peer[i];
+        const u8 *b = p->address;
+
+        e = agent_add_peer(a, p->name, IP4(b[0], b[1], b[2], b[3]), p->key, why);
+    }
+    return e;
+}
+
+static enum err start(struct why *why)
+{
+    struct agent *a;
+    enum err e;
+
+    if (!host_config.peer_count)
+        return why_set(why, E_NOENT, "ferry.cfg names no peer that VMs could move to");
+    if (!roce_host())
+        return roce_host_missing(why);
+    a = heap_alloc(sizeof(*a));
+    if (!a)
+        return why_set(why, E_NOMEM, "no memory for the agent");
+    e = agent_create(a, host_config.host, roce_host(), &ops, NULL, why);
+    if (!e)
+        e = add_peers(a, why);
+    if (!e)
+        e = udp_bind(ip_host(), HELLO_PORT, on_datagram, NULL)
+                ? why_set(why, E_EXIST, "UDP port %u is taken", HELLO_PORT)
+                : OK;
+    host.agent = a;
+    return e ? e : thread_create(&host.thread, "migrate", agent_thread, NULL);
+}
+
+static void agent_start(const struct boot_info *boot)
+{
+    (void)boot;
+    if (start(&host.missing) && host_config.peer_count)
+        log_warn("migrate: %s", host.missing.text);
+    if (host.thread && !host_config.fabric_isolated)
+        log_warn("migrate: RDMA does not authenticate what it carries; say `fabric isolated` in "
+                 "ferry.cfg if nobody but the hosts reaches its network");
+}
+INIT_STEP(5, agent_start); /* behind the network's steps, and before the shell's of that level */

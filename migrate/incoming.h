@@ -1,0 +1,31 @@
+/* The target's side of a migration: grants, what pages hold, hand-off. */
+#pragma once
+#include "drivers/net/verbs.h"
+#include "migrate/borrow.h"
+#include "migrate/message.h"
+
+#define GRANT_MOST 512
+
+/* Frames that the source may write until the hand-off. */
+struct grant {
+    struct verbs_mr *mr;
+    struct verbs_done done;
+    bool told;
+};
+
+struct incoming {
+    struct grant **grant;
+    u32 grants, room;
+    struct grant state;
+    hpa_t state_frames;
+    u32 state_order;
+    u64 state_size;
+    hpa_t *held; /* frames that pages lost while somebody could still write them */
+    u64 holds, holds_room;
+    struct borrow *borrow;
+    u32 markers;
+    bool has_final;
+    struct message_final final;
+    bool closing;
+    u64 granted;
+};

@@ -1,0 +1,143 @@
+#include "migrate/lease.h"
+#include "kernel/frames.h"
+#include "kernel/heap.h"
+#include "migrate/agent.h"
+
+static struct lease_chunk *chunk_for_next(struct lease *l)
+{
+    struct lease_chunk *c = l->chunks ? l->chunk[l->chunks - 1] : NULL;
+
+    if (c && !c->mr && !c->closing && c->count < LEASE_CHUNK)
+        return c;
+    if (l->chunks == LEASE_CHUNKS)
+        return NULL;
+    c = heap_alloc(sizeof(*c));
+    if (!c)
+        return NULL;
+    c->lease = l;
+    l->chunk[l->chunks++] = c;
+    return c;
+}
+
+enum err lease_add(struct lease *l, hpa_t frame, u32 *slot)
+{
+    struct lease_chunk *c = chunk_for_next(l);
+
+    if (!c)
+        return E_NOMEM;
+    frame_get(frame);
+    *slot = (l->chunks - 1) * LEASE_CHUNK + c->count;
+    c->frame[c->count++] = frame;
+    c->left++;
+    l->slots++;
+    l->left++;
+    return OK;
+}
+
+enum err lease_open(struct lease *l, bool partial, struct message_chunk *m, bool *opened,
+                    struct why *why)
+{
+    *opened = false;
+    for (u32 i = 0; i < l->chunks; i++) {
+        struct lease_chunk *c = l->chunk[i];
+        struct verbs_mr_init init = {.frames = c->frame,
+                                     .frame_count = c->count,
+                                     .length = (u64)c->count * PAGE_SIZE,
+                                     .iova = (u64)i * LEASE_CHUNK * PAGE_SIZE,
+                                     .access = ACCESS_REMOTE_READ};
+        enum err e;
+
+        if (c->mr || c->closing || (!partial && c->count < LEASE_CHUNK))
+            continue;
+        e = verbs_reg_mr(l->peer->pd, &init, &c->mr, why);
+        if (e)
+            return e;
+        m->addr = init.iova;
+        m->first_slot = i * LEASE_CHUNK;
+        m->count = c->count;
+        m->rkey = c->mr->rkey;
+        *opened = true;
+        return OK;
+    }
+    return OK;
+}
+
+hpa_t lease_frame(const struct lease *l, u32 slot)
+{
+    const struct lease_chunk *c =
+        slot / LEASE_CHUNK < l->chunks ? l->chunk[slot / LEASE_CHUNK] : NULL;
+
+    return c && slot % LEASE_CHUNK < c->count ? c->frame[slot % LEASE_CHUNK] : HPA(0);
+}
+
+static void told(struct verbs_done *done)
+{
+    __atomic_store_n(&CONTAINER_OF(done, struct lease_chunk, done)->told, true, __ATOMIC_RELEASE);
+}
+
+static void close_chunk(struct lease_chunk *c)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    c->done.fn = told;
+    c->told = !c->mr;
+    if (c->mr)
+        verbs_invalidate_mr(c->mr, &c->done);
+    c->mr = NULL;
+}
+
+bool lease_return(struct lease *l, u32 first, u32 count)
+{
+    for (u32 i = 0; i < count; i++) {
+        u32 slot = first + i;
+        hpa_t frame = slot < first ? HPA(0) : lease_frame(l, slot);
+        struct lease_chunk *c;
+
+        if (!frame.v)
+            return false;
+        c = l->chunk[slot / LEASE_CHUNK];
+        c->frame[slot % LEASE_CHUNK] = HPA(0);
+        frame_put(frame);
+        l->left--;
+        if (!--c->left && c->mr)
+            close_chunk(c);
+    }
+    return true;
+}
+
+void lease_void(struct lease *l)
+{
+    l->voided = true;
+    for (u32 i = 0; i < l->chunks; i++)
+        close_chunk(l->chunk[i]);
+}
+
+static void free_chunk(struct lease *l, struct lease_chunk *c)
+{
+    for (u32 k = 0; k < c->count; k++)
+        if (c->frame[k].v) {
+            frame_put(c->frame[k]);
+            l->left--;
+        }
+    heap_free(c);
+}
+
+bool lease_poll(struct lease *l)
+{
+    bool ending = false;
+
+    if (!l->used || (!l->voided && (!l->lent || l->left)))
+        return false;
+    for (u32 i = 0; i < l->chunks; i++) {
+        close_chunk(l->chunk[i]);
+        ending |= !__atomic_load_n(&l->chunk[i]->told, __ATOMIC_ACQUIRE);
+    }
+    if (ending)
+        return true;
+    for (u32 i = 0; i < l->chunks; i++)
+        free_chunk(l, l->chunk[i]);
+    l->chunks = 0;
+    l->used = false;
+    return false;
+}

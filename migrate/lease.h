@@ -1,0 +1,48 @@
+/* What this host lends: frames that a VM which moved away still shows. Each has a slot, and a user more, so that nobody
+ * here writes it. Slots lie behind keys, a chunk of them behind each; a chunk's key ends with its last slot. */
+#pragma once
+#include "drivers/net/verbs.h"
+#include "kernel/config.h"
+#include "migrate/message.h"
+
+#define LEASE_CHUNK  512
+#define LEASE_CHUNKS 4096
+
+struct peer;
+struct lease;
+
+struct lease_chunk {
+    struct lease *lease;
+    struct verbs_mr *mr; /* NULL: not open yet, or ended */
+    struct verbs_done done;
+    bool closing, told; /* the key is ending; has ended */
+    u32 count, left;    /* slots that were given out; of these not returned */
+    hpa_t frame[LEASE_CHUNK];
+};
+
+struct lease {
+    bool used;
+    bool lent; /* the migration is over */
+    bool recalled;
+    bool voided; /* ending: the borrower has no right to it any more */
+    struct epoch epoch;
+    struct peer *peer;
+    char vm[CONFIG_NAME];
+    struct lease_chunk *chunk[LEASE_CHUNKS];
+    u32 chunks;
+    u64 slots, left; /* given out; not returned */
+};
+
+/* A slot for a frame, which gets a user more. E_NOMEM. Slots can be read by the peer when lease_open says so. */
+enum err lease_add(struct lease *l, hpa_t frame, u32 *slot) MUST_CHECK;
+/* Is there a chunk whose slots are not open yet? Opens it; fills what the peer must be told. */
+enum err lease_open(struct lease *l, bool partial, struct message_chunk *m, bool *opened,
+                    struct why *why) MUST_CHECK;
+/* The frame of a slot, 0 where there is none (any more). */
+hpa_t lease_frame(const struct lease *l, u32 slot);
+/* The borrower does not need it any more. False: it does not have it. */
+bool lease_return(struct lease *l, u32 first, u32 count);
+/* Ends it: keys first, then, by lease_poll, the frames lose their user. */
+void lease_void(struct lease *l);
+/* Frees what has ended. true: there is something that ends; call again. */
+bool lease_poll(struct lease *l);

@@ -1,0 +1,97 @@
+#include "migrate/message.h"
+#include "kernel/string.h"
+
+/* What a type of message consists of. */
+struct form {
+    const char *name;
+    u32 fixed;   /* bytes before the elements */
+    u32 element; /* bytes of each; 0: there are none */
+};
+
+static const struct form form[MESSAGE_TYPES] = {
+    [MESSAGE_PING] = {"ping", sizeof(struct message_ping), 0},
+    [MESSAGE_PULL] = {"pull", sizeof(struct message_pull), 0},
+    [MESSAGE_PULL_REFUSED] = {"pull-refused", sizeof(struct message_text), 1},
+    [MESSAGE_OFFER] = {"offer", sizeof(struct message_offer), 1},
+    [MESSAGE_ACCEPT] = {"accept", sizeof(struct message_accept), 0},
+    [MESSAGE_REFUSE] = {"refuse", sizeof(struct message_text), 1},
+    [MESSAGE_ASK_GRANT] = {"ask-grant", sizeof(struct message_runs), sizeof(struct message_run_of)},
+    [MESSAGE_GRANT] = {"grant", sizeof(struct message_grant), 0},
+    [MESSAGE_ZERO] = {"zero", sizeof(struct message_runs), sizeof(struct message_run_of)},
+    [MESSAGE_ALIAS] = {"alias", sizeof(struct message_alias), sizeof(struct message_alias_of)},
+    [MESSAGE_CHUNK] = {"chunk", sizeof(struct message_chunk), 0},
+    [MESSAGE_DEFER] = {"defer", sizeof(struct message_defer), sizeof(struct message_defer_of)},
+    [MESSAGE_HOME] = {"home", sizeof(struct message_home), sizeof(struct message_home_of)},
+    [MESSAGE_FINAL] = {"final", sizeof(struct message_final), 0},
+    [MESSAGE_READY] = {"ready", sizeof(struct message_plain), 0},
+    [MESSAGE_RUN] = {"run", sizeof(struct message_go), 0},
+    [MESSAGE_RUNNING] = {"running", sizeof(struct message_plain), 0},
+    [MESSAGE_ABORT] = {"abort", sizeof(struct message_text), 1},
+    [MESSAGE_DENY] = {"deny", sizeof(struct message_plain), 0},
+    [MESSAGE_RETURN] = {"return", sizeof(struct message_runs), sizeof(struct message_run_of)},
+    [MESSAGE_RECALL] = {"recall", sizeof(struct message_plain), 0},
+};
+
+const char *message_name(enum message_type type)
+{
+    return (unsigned)type < MESSAGE_TYPES ? form[type].name : "unknown";
+}
+
+static struct mac mac_for(const struct message_header *h, const struct key *key)
+{
+    return mac_of(key, h, MESSAGE_MACED, h + 1, h->size - sizeof(*h));
+}
+
+void message_seal(struct message_header *h, enum message_type type, u32 size, u64 sequence,
+                  const struct key *key)
+{
+    h->magic = MESSAGE_MAGIC;
+    h->version = MESSAGE_VERSION;
+    h->type = (u8)type;
+    h->size = (u16)size;
+    h->sequence = sequence;
+    h->mac = mac_for(h, key);
+}
+
+static enum err check_form(const struct message_header *h, u32 size, struct why *why)
+{
+    const struct form *f;
+    u64 expected;
+
+    if (size < sizeof(*h) || size > MESSAGE_SIZE || h->magic != MESSAGE_MAGIC || h->size != size)
+        return why_set(why, E_FORMAT, "a message of %u bytes is none of Ferry's", size);
+    if (h->version != MESSAGE_VERSION)
+        return why_set(why, E_FORMAT,
+                       "a message of version %u; this host speaks %u: both hosts "
+                       "need the same Ferry",
+                       h->version, MESSAGE_VERSION);
+    if (h->type >= MESSAGE_TYPES)
+        return why_set(why, E_FORMAT, "a message of the unknown type %u", h->type);
+    f = &form[h->type];
+    expected = f->fixed;
+    if (size >= f->fixed && f->element)
+        expected += (u64)((const struct message_list *)h)->count * f->element;
+    if (size != expected)
+        return why_set(why, E_FORMAT, "a %s of %u bytes does not have the length of one", f->name,
+                       size);
+    return OK;
+}
+
+enum err message_check(const void *data, u32 size, u64 sequence, const struct key *key,
+                       struct why *why)
+{
+    const struct message_header *h = data;
+    enum err e = check_form(h, size, why);
+    struct mac mac;
+
+    if (e)
+        return e;
+    mac = mac_for(h, key);
+    if (!mac_matches(&mac, &h->mac))
+        return why_set(why, E_INVAL, "a %s with a wrong MAC: it was not sent by that host",
+                       form[h->type].name);
+    if (h->sequence != sequence)
+        return why_set(why, E_STATE, "message %llu where %llu was due: a replay",
+                       (unsigned long long)h->sequence, (unsigned long long)sequence);
+    return OK;
+}

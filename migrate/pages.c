@@ -1,0 +1,593 @@
+#include "migrate/pages.h"
+#include "kernel/arch.h"
+#include "kernel/frames.h"
+#include "kernel/heap.h"
+#include "kernel/string.h"
+#include "migrate/agent.h"
+#include "vmm/layout.h"
+#include "vmm/share/hash.h"
+
+#define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
+#define STEP        256 /* pages that are looked at before others have their turn */
+
+/* How a page went: the kind in the upper 3 bits, a number below. */
+enum sent { SENT_NONE, SENT_GRANT, SENT_LEADER, SENT_ALIAS, SENT_DEFER, SENT_HOME };
+
+static u32 sent_as(enum sent kind, u32 n)
+{
+    return (u32)kind << 29 | n;
+}
+static enum sent sent_kind(u32 sent)
+{
+    return sent >> 29;
+}
+static u32 sent_n(u32 sent)
+{
+    return sent & (u32)(BIT(29) - 1);
+}
+
+/* --- a map from frames to numbers ------------------------------------------------------------------- */
+
+static enum err map_create(struct frame_map *m, u64 most)
+{
+    u64 size = 64;
+
+    while (size < most * 2)
+        size *= 2;
+    *m = (struct frame_map){.mask = size - 1};
+    m->key = heap_alloc(size * sizeof(m->key[0]));
+    m->value = heap_alloc(size * sizeof(m->value[0]));
+    return m->key && m->value ? OK : E_NOMEM;
+}
+
+static void map_destroy(struct frame_map *m)
+{
+    heap_free(m->key);
+    heap_free(m->value);
+}
+
+/* Where the frame is, or would be. */
+static u64 map_find(const struct frame_map *m, hpa_t frame)
+{
+    u64 n = frame.v / PAGE_SIZE, at = (n * 0x9e3779b97f4a7c15ull >> 20) & m->mask;
+
+    while (m->key[at] && m->key[at] != n)
+        at = (at + 1) & m->mask;
+    return at;
+}
+
+static bool map_get(const struct frame_map *m, hpa_t frame, u32 *value)
+{
+    u64 at = map_find(m, frame);
+
+    *value = m->value[at];
+    return m->key[at];
+}
+
+/* False: it is full. */
+static bool map_put(struct frame_map *m, hpa_t frame, u32 value)
+{
+    u64 at = map_find(m, frame);
+
+    if (!m->key[at]) {
+        if (m->used * 4 > m->mask * 3)
+            return false;
+        m->used++;
+    }
+    m->key[at] = frame.v / PAGE_SIZE;
+    m->value[at] = value;
+    return true;
+}
+
+/* --- making ------------------------------------------------------------------------------------------- */
+
+enum err pages_create(struct pages *g, struct move *m, struct lease *lease)
+{
+    struct pmap *p = m->pmap;
+    u64 pages = pmap_pages(p);
+
+    *g = (struct pages){.move = m, .lease = lease};
+    g->room = (u32)(pages / PAGES_GRANT * 2 + 256);
+    g->sent = heap_alloc(pages * sizeof(g->sent[0]));
+    g->grant = heap_alloc(g->room * sizeof(g->grant[0]));
+    if (!g->sent || !g->grant || map_create(&g->slot_of, p->count[PAGE_SHARED]) ||
+        map_create(&g->leader_of, p->count[PAGE_SHARED]))
+        return E_NOMEM;
+    return dirty_attach(p, DIRTY_MOVE);
+}
+
+static void drop_wanted(const struct pages_wanted *w)
+{
+    if (w->leads.v)
+        frame_put(w->leads);
+}
+
+void pages_destroy(struct pages *g)
+{
+    if (!g->move)
+        return;
+    if (g->move->pmap->dirty[DIRTY_MOVE])
+        dirty_detach(g->move->pmap, DIRTY_MOVE);
+    for (u32 i = g->write_grant; i < g->grants; i++) {
+        for (u32 k = i == g->write_grant ? g->write_at : 0; k < g->grant[i].count; k++)
+            drop_wanted(&g->grant[i].page[k]);
+        heap_free(g->grant[i].page);
+    }
+    for (u32 i = 0; i < g->wanted; i++)
+        drop_wanted(&g->want[i]);
+    for (u32 i = 0; i < g->write.frames; i++)
+        frame_put(g->write.frame[i]);
+    heap_free(g->grant);
+    heap_free(g->sent);
+    map_destroy(&g->slot_of);
+    map_destroy(&g->leader_of);
+    g->move = NULL;
+}
+
+/* --- looking at pages ----------------------------------------------------------------------------------- */
+
+/* A page as it is now; the lock is held. */
+static hpa_t frame_now(const struct pmap *p, u64 index, enum page_state *state)
+{
+    unsigned level;
+    u64 entry = ptab_lookup(&p->slat.table, pmap_gpa(index).v, &level);
+
+    *state = pmap_state(p, index);
+    if (!entry || *state == PAGE_EMPTY)
+        return HPA(0);
+    return HPA(p->slat.table.format->address(entry).v +
+               (level == 2 ? index % LARGE_PAGES * PAGE_SIZE : 0));
+}
+
+enum err pages_prepare(struct pages *g)
+{
+    struct pmap *p = g->move->pmap;
+    struct move_figures *f = &g->move->figures;
+    enum page_state state;
+    enum err e = OK;
+
+    for (u64 i = 0; i < pmap_pages(p) && !e; i++) {
+        hpa_t frame;
+
+        lock_acquire(&p->lock);
+        if (pmap_record(p, i) && i % LARGE_PAGES == 0)
+            e = pmap_split(p, pmap_gpa(i));
+        frame = frame_now(p, i, &state);
+        if (frame.v && !page_is_zero(phys_to_virt(frame))) {
+            f->nonzero_pages++;
+            f->shared_pages += state == PAGE_SHARED && rmap_used_outside(frame, p);
+        } else if (state == PAGE_REMOTE) {
+            f->nonzero_pages++;
+        }
+        lock_release(&p->lock);
+        if (i % STEP == 0)
+            (void)verbs_progress(g->move->peer->agent->device);
+    }
+    pmap_shoot_down(p); /* CPUs must note writes in the small entries */
+    return e;
+}
+
+static void want(struct pages *g, u64 index, hpa_t leads)
+{
+    if (leads.v)
+        frame_get(leads);
+    g->sent[index] = sent_as(leads.v ? SENT_LEADER : SENT_NONE, 0);
+    g->want[g->wanted++] = (struct pages_wanted){(u32)index, leads};
+}
+
+static void to_zero(struct pages *g, u64 index)
+{
+    struct message_run_of *last = g->zero.count ? &g->zero.run[g->zero.count - 1] : NULL;
+
+    if (g->sent[index] == sent_as(SENT_NONE, 0))
+        return; /* the target has zeros there */
+    g->sent[index] = sent_as(SENT_NONE, 0);
+    g->move->figures.pages_zero++;
+    if (last && last->first + last->count == index)
+        last->count++;
+    else
+        g->zero.run[g->zero.count++] = (struct message_run_of){(u32)index, 1};
+}
+
+static enum err to_slot(struct pages *g, u64 index, hpa_t frame)
+{
+    u32 slot, sent;
+
+    if (!map_get(&g->slot_of, frame, &slot)) {
+        if (lease_add(g->lease, frame, &slot) || !map_put(&g->slot_of, frame, slot))
+            return E_NOMEM;
+    }
+    sent = sent_as(SENT_DEFER, slot);
+    if (g->sent[index] == sent)
+        return OK; /* nobody can write a frame that is lent */
+    g->sent[index] = sent;
+    g->move->figures.pages_deferred++;
+    g->defer.page[g->defer.count++] = (struct message_defer_of){(u32)index, slot, 0};
+    return OK;
+}
+
+/* Adds a page to the WRITE in the making, or begins another; the frame's user is the WRITE's. */
+static enum err flush_write(struct pages *g);
+static enum err add_write(struct pages *g, u32 grant, u32 at, hpa_t frame)
+{
+    enum err e = OK;
+
+    if (g->write.frames && (g->write.grant != grant || g->write.first + g->write.frames != at ||
+                            g->write.frames == LINK_FRAMES))
+        e = flush_write(g);
+    if (e)
+        return e;
+    if (!g->write.frames) {
+        g->write.grant = grant;
+        g->write.first = at;
+    }
+    g->write.frame[g->write.frames++] = frame;
+    return OK;
+}
+
+static enum err write_page(struct pages *g, u64 index, hpa_t frame)
+{
+    u32 n = sent_n(g->sent[index]);
+    enum err e;
+
+    frame_get(frame);
+    e = add_write(g, n / PAGES_GRANT, n % PAGES_GRANT, frame);
+    if (e)
+        frame_put(frame);
+    return e;
+}
+
+static bool is_led(const struct pages *g, hpa_t frame, u32 *leader)
+{
+    return map_get(&g->leader_of, frame, leader) && sent_kind(g->sent[*leader]) == SENT_LEADER;
+}
+
+/* Pages of which every user is in the VM: the first one that is met leads. What the target's frame gets then is the shared
+ * frame's, also when the leader is written before its grant comes. */
+static enum err to_alias(struct pages *g, u64 index, hpa_t frame)
+{
+    u32 leader, sent;
+
+    if (!is_led(g, frame, &leader)) {
+        if (!map_put(&g->leader_of, frame, (u32)index))
+            return E_NOMEM;
+        want(g, index, frame);
+        return OK;
+    }
+    if (leader == index)
+        return write_page(g, index, frame);
+    sent = sent_as(SENT_ALIAS, leader);
+    if (g->sent[index] == sent)
+        return OK;
+    g->sent[index] = sent;
+    g->move->figures.pages_alias++;
+    g->alias.alias[g->alias.count++] = (struct message_alias_of){(u32)index, leader};
+    return OK;
+}
+
+static enum err to_grant(struct pages *g, u64 index, hpa_t frame)
+{
+    enum err e;
+
+    if (sent_kind(g->sent[index]) != SENT_GRANT) {
+        want(g, index, HPA(0));
+        return OK;
+    }
+    e = write_page(g, index, frame);
+    g->move->figures.pages_resent += !e;
+    return e;
+}
+
+static enum err to_home(struct pages *g, u64 index)
+{
+    struct pmap *p = g->move->pmap;
+    const struct borrow *b = p->lender;
+    u32 slot = (u32)pmap_record(p, index)->slot, sent = sent_as(SENT_HOME, slot);
+
+    if (g->sent[index] == sent)
+        return OK;
+    g->sent[index] = sent;
+    g->move->figures.pages_home++;
+    g->home.lease = b->epoch;
+    g->home.page[g->home.count++] = (struct message_home_of){(u32)index, slot};
+    return OK;
+}
+
+/* One page, by its state; the lock is held. E_AGAIN: no room for a WRITE now. */
+static enum err look_at(struct pages *g, u64 index)
+{
+    struct pmap *p = g->move->pmap;
+    enum page_state state;
+    hpa_t frame = frame_now(p, index, &state);
+    u32 n;
+
+    switch (state) {
+    case PAGE_PRIVATE:
+        if (!frame.v || page_is_zero(phys_to_virt(frame)))
+            break;
+        return to_grant(g, index, frame);
+    case PAGE_SHARED:
+        if (!is_led(g, frame, &n) &&
+            (map_get(&g->slot_of, frame, &n) || rmap_used_outside(frame, p)))
+            return to_slot(g, index, frame);
+        return to_alias(g, index, frame);
+    case PAGE_REMOTE:
+    case PAGE_CACHED: return to_home(g, index);
+    default: break;
+    }
+    to_zero(g, index);
+    return OK;
+}
+
+/* --- messages ---------------------------------------------------------------------------------------------- */
+
+static void *begin_message(struct pages *g)
+{
+    struct message_list *l = link_room(g->move->peer->link);
+
+    l->epoch = g->move->epoch;
+    return l;
+}
+
+static void end_message(struct pages *g, enum message_type type, u32 size)
+{
+    g->move->figures.description_bytes += size;
+    link_send(g->move->peer->link, type, size);
+}
+
+static enum err ask_grant(struct pages *g)
+{
+    struct message_runs *m;
+    struct pages_grant *grant = &g->grant[g->grants];
+
+    if (g->grants == g->room)
+        return E_NOMEM;
+    *grant = (struct pages_grant){.count = g->wanted};
+    grant->page = heap_alloc(g->wanted * sizeof(grant->page[0]));
+    if (!grant->page)
+        return E_NOMEM;
+    memcpy(grant->page, g->want, g->wanted * sizeof(grant->page[0]));
+    m = begin_message(g);
+    m->l.grant = g->grants++;
+    for (u32 i = 0; i < g->wanted; i++) {
+        struct message_run_of *last = m->l.count ? &m->run[m->l.count - 1] : NULL;
+
+        if (last && last->first + last->count == g->want[i].index)
+            last->count++;
+        else
+            m->run[m->l.count++] = (struct message_run_of){g->want[i].index, 1};
+    }
+    g->wanted = 0;
+    g->asked++;
+    end_message(g, MESSAGE_ASK_GRANT, (u32)(sizeof(*m) + m->l.count * sizeof(m->run[0])));
+    return OK;
+}
+
+static void send_zero(struct pages *g)
+{
+    struct message_runs *m = begin_message(g);
+
+    m->l.count = g->zero.count;
+    memcpy(m->run, g->zero.run, g->zero.count * sizeof(m->run[0]));
+    g->zero.count = 0;
+    end_message(g, MESSAGE_ZERO, (u32)(sizeof(*m) + m->l.count * sizeof(m->run[0])));
+}
+
+static void send_alias(struct pages *g)
+{
+    struct message_alias *m = begin_message(g);
+
+    m->l.count = g->alias.count;
+    memcpy(m->alias, g->alias.alias, g->alias.count * sizeof(m->alias[0]));
+    g->alias.count = 0;
+    end_message(g, MESSAGE_ALIAS, (u32)(sizeof(*m) + m->l.count * sizeof(m->alias[0])));
+}
+
+static void send_home(struct pages *g)
+{
+    struct message_home *m = begin_message(g);
+
+    m->l.count = g->home.count;
+    m->lease = g->home.lease;
+    memcpy(m->page, g->home.page, g->home.count * sizeof(m->page[0]));
+    g->home.count = 0;
+    end_message(g, MESSAGE_HOME, (u32)(sizeof(*m) + m->l.count * sizeof(m->page[0])));
+}
+
+/* The slots' keys go before the pages that are in them. */
+static enum err send_defer(struct pages *g, struct why *why)
+{
+    struct message_defer *m;
+    bool opened = true;
+
+    while (opened) {
+        struct message_chunk *c = begin_message(g);
+        enum err e = lease_open(g->lease, true, c, &opened, why);
+
+        if (e)
+            return e;
+        if (opened)
+            end_message(g, MESSAGE_CHUNK, sizeof(*c));
+    }
+    m = begin_message(g);
+    m->l.count = g->defer.count;
+    memcpy(m->page, g->defer.page, g->defer.count * sizeof(m->page[0]));
+    g->defer.count = 0;
+    end_message(g, MESSAGE_DEFER, (u32)(sizeof(*m) + m->l.count * sizeof(m->page[0])));
+    return OK;
+}
+
+/* Sends what is full, or all of it. E_AGAIN: no room for messages now. */
+static enum err flush_messages(struct pages *g, bool all, struct why *why)
+{
+    const struct peer *p = g->move->peer;
+    enum err e = OK;
+
+    if (g->wanted &&
+        (all || g->wanted == PAGES_GRANT || g->alias.count >= COUNT_OF(g->alias.alias) - 1)) {
+        if (!peer_has_room(p) || g->asked == PAGES_ASKS)
+            return E_AGAIN;
+        e = ask_grant(g);
+    }
+    if (!e && g->zero.count && (all || g->zero.count >= COUNT_OF(g->zero.run) - 1)) {
+        if (!peer_has_room(p))
+            return E_AGAIN;
+        send_zero(g);
+    }
+    if (!e && g->alias.count && (all || g->alias.count >= COUNT_OF(g->alias.alias) - 1)) {
+        if (!peer_has_room(p))
+            return E_AGAIN;
+        send_alias(g);
+    }
+    if (!e && g->home.count && (all || g->home.count >= COUNT_OF(g->home.page) - 1)) {
+        if (!peer_has_room(p))
+            return E_AGAIN;
+        send_home(g);
+    }
+    if (!e && g->defer.count && (all || g->defer.count >= COUNT_OF(g->defer.page) - 1)) {
+        if (!peer_has_room(p))
+            return E_AGAIN;
+        e = send_defer(g, why);
+    }
+    return e;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------ */
+
+static void written(void *owner, u64 tag, bool good)
+{
+    struct pages *g = owner;
+
+    (void)tag;
+    g->in_flight--;
+    g->broken |= !good;
+}
+
+static enum err flush_write(struct pages *g)
+{
+    const struct pages_grant *grant = &g->grant[g->write.grant];
+    struct link_work work = {.done = written, .owner = g, .frames = g->write.frames};
+    u32 size = g->write.frames * (u32)PAGE_SIZE;
+    enum err e;
+
+    if (!g->write.frames)
+        return OK;
+    memcpy(work.frame, g->write.frame, sizeof(work.frame));
+    /* A page always goes the same way: what is written to it later arrives later. */
+    e = link_write(g->move->peer->link, g->write.grant % LINK_DATA_QPS, &work,
+                   grant->addr + (u64)g->write.first * PAGE_SIZE, grant->rkey, size);
+    if (e)
+        return e;
+    g->in_flight++;
+    g->move->figures.pages_written += g->write.frames;
+    g->written_bytes += size;
+    g->write.frames = 0;
+    return OK;
+}
+
+/* The first time for a page whose grant has come: as it is now; of a leader, what it leads. */
+static enum err write_granted(struct pages *g, u32 grant, u32 at)
+{
+    struct pmap *p = g->move->pmap;
+    struct pages_wanted *w = &g->grant[grant].page[at];
+    u32 before = g->sent[w->index];
+    enum page_state state;
+    enum err e = OK;
+    hpa_t frame;
+
+    lock_acquire(&p->lock);
+    frame = w->leads.v ? w->leads : frame_now(p, w->index, &state);
+    g->sent[w->index] = sent_as(w->leads.v ? SENT_LEADER : SENT_GRANT, grant * PAGES_GRANT + at);
+    if (frame.v)
+        e = write_page(g, w->index, frame);
+    if (e)
+        g->sent[w->index] = before;
+    lock_release(&p->lock);
+    if (!e && w->leads.v)
+        frame_put(w->leads); /* the WRITE has one of its own */
+    return e;
+}
+
+/* Grants come in any order, and are written in that of their numbers. */
+static enum err write_grants(struct pages *g)
+{
+    while (g->write_grant < g->grants && g->grant[g->write_grant].given) {
+        struct pages_grant *grant = &g->grant[g->write_grant];
+
+        for (; g->write_at < grant->count; g->write_at++) {
+            enum err e = write_granted(g, g->write_grant, g->write_at);
+
+            if (e)
+                return e;
+        }
+        heap_free(grant->page);
+        grant->page = NULL;
+        g->write_grant++;
+        g->write_at = 0;
+    }
+    return OK;
+}
+
+bool pages_granted(struct pages *g, const struct message_grant *m)
+{
+    struct pages_grant *grant = m->grant < g->grants ? &g->grant[m->grant] : NULL;
+
+    if (!grant || grant->given)
+        return false;
+    grant->given = true;
+    grant->addr = m->addr;
+    grant->rkey = m->rkey;
+    g->asked--;
+    return true;
+}
+
+/* --- a round -------------------------------------------------------------------------------------------------- */
+
+void pages_begin_round(struct pages *g)
+{
+    g->cursor = 0;
+    g->walking = true;
+}
+
+static enum err walk(struct pages *g, struct why *why)
+{
+    struct pmap *p = g->move->pmap;
+    u64 pages = pmap_pages(p);
+    enum err e = OK;
+
+    for (unsigned i = 0; i < STEP && g->walking && !e; i++) {
+        e = flush_messages(g, false, why);
+        if (e)
+            break;
+        lock_acquire(&p->lock);
+        g->cursor = dirty_next(p, DIRTY_MOVE, g->cursor);
+        if (g->cursor == pages) {
+            g->walking = false;
+        } else {
+            e = look_at(g, g->cursor);
+            if (!e)
+                (void)dirty_take(p, DIRTY_MOVE, g->cursor++);
+        }
+        lock_release(&p->lock);
+    }
+    return e;
+}
+
+enum err pages_step(struct pages *g, bool *done, struct why *why)
+{
+    enum err e = write_grants(g);
+
+    *done = false;
+    if (!e)
+        e = walk(g, why);
+    if (!e && !g->walking)
+        e = flush_messages(g, true, why);
+    if (!e && !g->walking)
+        e = flush_write(g);
+    g->move->figures.pages_left = g->walking ? pmap_pages(g->move->pmap) - g->cursor : 0;
+    *done = !e && !g->walking && !g->asked && g->write_grant == g->grants && !g->write.frames &&
+            !g->in_flight;
+    if (e == E_NOMEM && why && !why->text[0])
+        return why_set(why, e, "no memory for the records of the migration");
+    return e == E_AGAIN || e == E_STATE ? OK : e;
+}
