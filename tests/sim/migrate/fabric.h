@@ -1,0 +1,32 @@
+/* A fabric at the level of the verbs, for the simulator: devices of hosts whose queue pairs do what a reliable connection
+ * promises, in order, with delays, and fail as real ones do. A request that is cut off may have been executed or not; a
+ * WRITE that is cut off may have been executed in part; the requester sees an error after a time-out, and all behind it is
+ * flushed. All chance comes from one seed; time is the fake machine's. */
+#pragma once
+#include "drivers/net/verbs.h"
+
+#define FABRIC_HOSTS 4
+
+struct fabric;
+
+struct fabric *fabric_create(u64 seed, u64 delay_ns, u64 jitter_ns);
+void fabric_destroy(struct fabric *f);
+u64 fabric_random(struct fabric *f);
+u32 fabric_below(struct fabric *f, u32 n);
+
+/* A host's device, anew: with other numbers and keys, and nothing of before it. The old one is as if it had lost its power. */
+struct verbs_device *fabric_boot(struct fabric *f, u32 host);
+void fabric_kill(struct fabric *f, u32 host);
+/* Nothing passes between two hosts from now on; or it does again. */
+void fabric_cut(struct fabric *f, u32 a, u32 b, bool cut);
+bool fabric_is_cut(const struct fabric *f, u32 a, u32 b);
+/* Does what is due now; and when there is something next. */
+void fabric_run(struct fabric *f);
+u64 fabric_next(const struct fabric *f);
+/* What was done on the wire. */
+struct fabric_figures {
+    u64 writes, write_bytes, reads, read_bytes, sends;
+};
+const struct fabric_figures *fabric_figures(const struct fabric *f);
+/* Told before a WRITE or READ touches memory; for checks. May be NULL. */
+extern void (*fabric_touches)(u32 host, hpa_t frame, bool write);

@@ -1,0 +1,644 @@
+#include "world.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "kernel/arch.h"
+#include "kernel/frames.h"
+#include "kernel/host.h"
+#include "kernel/thread.h"
+#include "tests/unit/fake/fake.h"
+#include "vmm/share/merge.h"
+
+#define MEMORY     GIB(1)
+#define GROUP      1
+#define PORT_DELAY USEC(20)
+
+extern const struct ptab_format npt_format;
+static const struct hvm_ops hvm_ops = {.slat_format = &npt_format};
+const struct hvm_ops *hvm = &hvm_ops;
+struct config host_config;
+
+struct datagram {
+    struct datagram *next;
+    u32 from, to;
+    u64 at;
+    u8 data[sizeof(struct hello)];
+};
+
+void (*world_on_event)(struct world *w);
+static struct world *the_world;
+static u16 last_vm_id;
+
+NORETURN void world_broken(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fprintf(stderr, "seed %llu, event %llu, %llu us: ", (unsigned long long)the_world->seed,
+            (unsigned long long)the_world->events, (unsigned long long)(time_now() / 1000));
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n");
+    va_end(args);
+    exit(1);
+}
+
+/* --- a VM -------------------------------------------------------------------------------------------------- */
+
+static void shoot_down(struct pmap *p)
+{
+    struct vm *vm = CONTAINER_OF(p, struct vm, pmap);
+
+    memset(vm->tlb, 0, sizeof(vm->tlb));
+}
+
+static struct vm *make_vm(struct host *h, struct oracle *o)
+{
+    for (unsigned i = 0; i < WORLD_VMS; i++) {
+        struct vm *vm;
+
+        if (h->vm[i])
+            continue;
+        vm = calloc(1, sizeof(*vm));
+        if (pmap_create(&vm->pmap, o->pages * PAGE_SIZE, ++last_vm_id))
+            world_broken("no memory for a VM");
+        vm->pmap.shoot_down = shoot_down;
+        vm->pmap.group = GROUP;
+        vm->host = h;
+        vm->oracle = o;
+        vm->used = true;
+        h->vm[i] = vm;
+        return vm;
+    }
+    world_broken("too many VMs");
+}
+
+static struct oracle *find_oracle(struct world *w, const char *name)
+{
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        if (w->oracle[i].exists && !strcmp(w->oracle[i].name, name))
+            return &w->oracle[i];
+    return NULL;
+}
+
+struct vm *world_find(struct world *w, u32 host, const char *name)
+{
+    for (unsigned i = 0; i < WORLD_VMS; i++) {
+        struct vm *vm = w->host[host].vm[i];
+
+        if (vm && !strcmp(vm->oracle->name, name))
+            return vm;
+    }
+    return NULL;
+}
+
+struct vm *world_vm(struct world *w, u32 host, const char *name, u64 pages)
+{
+    struct oracle *o = w->oracle;
+    struct vm *vm;
+
+    while (o->exists)
+        o++;
+    snprintf(o->name, sizeof(o->name), "%s", name);
+    o->memory = calloc(pages, PAGE_SIZE);
+    o->pages = pages;
+    o->exists = true;
+    vm = make_vm(&w->host[host], o);
+    vm->running = true;
+    return vm;
+}
+
+/* As the CPU does: walks, faults, sets the dirty bit; NULL: the page is on its way. */
+static u8 *translate(struct vm *vm, u64 page, bool write)
+{
+    struct pmap *p = &vm->pmap;
+    const struct ptab_format *format = p->slat.table.format;
+    u64 gpa = pmap_gpa(page).v, slot = page % VM_TLB, e;
+    unsigned level;
+
+    if (vm->tlb[slot].at && vm->tlb[slot].index == page &&
+        (!write || (vm->tlb[slot].writable && vm->tlb[slot].dirty)))
+        return vm->tlb[slot].at;
+    while (!(e = ptab_lookup(&p->slat.table, gpa, &level)) ||
+           (write && !(format->prot(e) & PROT_WRITE))) {
+        enum err err = pmap_fault(p, GPA(gpa), write, &vm->waiter);
+
+        if (err == E_AGAIN)
+            return NULL;
+        if (err && vm->lost[0])
+            return NULL;
+        if (err)
+            world_broken("VM %s: a fault at page %llu fails: %s", vm->oracle->name,
+                         (unsigned long long)page, err_name(err));
+    }
+    if (write) {
+        u64 *table = phys_to_virt(p->slat.table.root);
+
+        for (unsigned l = 4; l > level; l--)
+            table = phys_to_virt(format->address(table[gpa >> (3 + 9 * l) & 511]));
+        table[gpa >> (3 + 9 * level) & 511] |= format->dirty;
+    }
+    vm->tlb[slot].index = page;
+    vm->tlb[slot].at =
+        (u8 *)phys_to_virt(format->address(e)) + (level == 2 ? page % 512 * PAGE_SIZE : 0);
+    vm->tlb[slot].writable = format->prot(e) & PROT_WRITE;
+    vm->tlb[slot].dirty = write;
+    return vm->tlb[slot].at;
+}
+
+void world_fill(struct vm *vm, u64 page, u64 pattern)
+{
+    u64 *at = (void *)translate(vm, page, true),
+        *o = (void *)(vm->oracle->memory + page * PAGE_SIZE);
+
+    for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+        at[i] = o[i] = pattern ? pattern * 0x9e3779b97f4a7c15ull + i : 0;
+}
+
+bool world_merge(struct vm *a, u64 page_a, struct vm *b, u64 page_b)
+{
+    struct merge m = {.kind = MERGE_PAGE,
+                      .pmap = &a->pmap,
+                      .page = page_a,
+                      .other = &b->pmap,
+                      .other_page = page_b};
+
+    dirty_harvest(&a->pmap);
+    dirty_harvest(&b->pmap);
+    merge_run(&m, 1);
+    return m.done;
+}
+
+void world_access(struct vm *vm)
+{
+    struct world *w = vm->host->world;
+    struct oracle *o = vm->oracle;
+    u64 page, word, value, expected;
+    bool write;
+    u64 *at;
+
+    if (vm->waiter.waiting)
+        return;
+    page = fabric_below(w->fabric, (u32)o->pages);
+    word = fabric_below(w->fabric, PAGE_SIZE / 8);
+    write = fabric_below(w->fabric, 100) < w->write_share;
+    vm->accesses++;
+    at = (void *)translate(vm, page, write);
+    if (!at) {
+        vm->waits++;
+        return;
+    }
+    memcpy(&expected, o->memory + page * PAGE_SIZE + word * 8, 8);
+    if (at[word] != expected)
+        world_broken("VM %s on %s reads %llx at page %llu word %llu, and wrote %llx", o->name,
+                     vm->host->name, (unsigned long long)at[word], (unsigned long long)page,
+                     (unsigned long long)word, (unsigned long long)expected);
+    if (!write)
+        return;
+    value = fabric_random(w->fabric);
+    at[word] = value;
+    memcpy(o->memory + page * PAGE_SIZE + word * 8, &value, 8);
+    o->counter = ++vm->counter;
+}
+
+/* --- what an agent asks for -------------------------------------------------------------------------------- */
+
+static struct host *host_of(void *ctx)
+{
+    return ctx;
+}
+
+static void datagram(void *ctx, ip4_t to, const void *data, u32 size)
+{
+    struct host *h = host_of(ctx);
+    struct world *w = h->world;
+    unsigned copies =
+        fabric_below(w->fabric, 100) < w->lose ? 0 : 1 + (fabric_below(w->fabric, 100) < w->twice);
+
+    for (; copies; copies--) {
+        struct datagram *d = calloc(1, sizeof(*d));
+
+        d->from = h->number;
+        d->to = to.v - 1;
+        d->at = time_now() + PORT_DELAY + fabric_below(w->fabric, 50000);
+        memcpy(d->data, data, MIN(size, sizeof(d->data)));
+        d->next = w->flying;
+        w->flying = d;
+    }
+}
+
+static bool neighbour(void *ctx, ip4_t address, u8 mac[6])
+{
+    (void)ctx;
+    memset(mac, 0, 6);
+    mac[5] = (u8)address.v;
+    return true;
+}
+
+static bool random_bytes(void *ctx, void *out, u32 size)
+{
+    u8 *at = out;
+
+    for (u32 i = 0; i < size; i++)
+        at[i] = (u8)fabric_random(host_of(ctx)->world->fabric);
+    return true;
+}
+
+static void wake(void *ctx)
+{
+    host_of(ctx)->woken = true;
+}
+
+static struct vm *find(void *ctx, const char *name)
+{
+    struct host *h = host_of(ctx);
+
+    return world_find(h->world, h->number, name);
+}
+
+static struct vm *claim(void *ctx, const char *name, struct why *why)
+{
+    struct vm *vm = find(ctx, name);
+
+    if (!vm)
+        (void)why_set(why, E_NOENT, "there is no VM named %s", name);
+    else if (vm->claimed)
+        world_broken("VM %s is claimed twice", name);
+    else
+        vm->claimed = true;
+    return vm;
+}
+
+static void unclaim(struct vm *vm)
+{
+    if (!vm->claimed)
+        world_broken("VM %s is not claimed", vm->oracle->name);
+    vm->claimed = false;
+}
+
+static struct pmap *pmap(struct vm *vm)
+{
+    return &vm->pmap;
+}
+
+static bool may_leave(struct vm *vm, char *text, u32 size)
+{
+    if (vm->running && !vm->stopped && !vm->lost[0])
+        return true;
+    snprintf(text, size, "it does not run");
+    return false;
+}
+
+static u32 describe(struct vm *vm, void *to, u32 size)
+{
+    (void)size;
+    memcpy(to, &vm->oracle->pages, 8);
+    return 8;
+}
+
+static struct vm *make(void *ctx, const char *name, u64 memory, const void *description, u32 size,
+                       char *text, u32 text_size)
+{
+    struct host *h = host_of(ctx);
+    struct oracle *o = find_oracle(h->world, name);
+    struct vm *vm;
+
+    (void)description;
+    if (size != 8 || !o || memory != o->pages * PAGE_SIZE || find(ctx, name)) {
+        snprintf(text, text_size, "it cannot come");
+        return NULL;
+    }
+    vm = make_vm(h, o);
+    vm->claimed = true;
+    return vm;
+}
+
+static enum err stop(struct vm *vm, struct why *why)
+{
+    (void)why;
+    pmap_cancel_wait(&vm->pmap, &vm->waiter);
+    vm->stopped = true;
+    return OK;
+}
+
+static void go_on(struct vm *vm)
+{
+    vm->stopped = false;
+}
+
+static void hold_merging(struct vm *vm, bool hold)
+{
+    (void)vm, (void)hold;
+}
+
+static void slow_down(struct vm *vm, u32 percent)
+{
+    vm->slow = percent;
+}
+
+#define STATE_SIZE 10000
+static u64 state_size(struct vm *vm)
+{
+    (void)vm;
+    return STATE_SIZE;
+}
+
+static enum err save(struct vm *vm, void *to, u64 *size)
+{
+    memset(to, 0x5a, STATE_SIZE);
+    memcpy(to, &vm->counter, 8);
+    *size = STATE_SIZE;
+    return OK;
+}
+
+static enum err load(struct vm *vm, const void *from, u64 size, u64 stood_ns, struct why *why)
+{
+    (void)stood_ns;
+    if (size != STATE_SIZE || ((const u8 *)from)[STATE_SIZE - 1] != 0x5a)
+        return why_set(why, E_FORMAT, "not a state");
+    memcpy(&vm->counter, from, 8);
+    vm->loaded = true;
+    return OK;
+}
+
+static void run(struct vm *vm)
+{
+    if (!vm->loaded)
+        world_broken("VM %s runs without its state", vm->oracle->name);
+    if (vm->counter != vm->oracle->counter)
+        world_broken("VM %s runs with an old state: %llu, not %llu", vm->oracle->name,
+                     (unsigned long long)vm->counter, (unsigned long long)vm->oracle->counter);
+    vm->running = true;
+}
+
+static void end(struct vm *vm)
+{
+    struct host *h = vm->host;
+
+    pmap_cancel_wait(&vm->pmap, &vm->waiter);
+    vm->running = false;
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        if (h->vm[i] == vm)
+            h->vm[i] = NULL;
+    pmap_destroy(&vm->pmap);
+    free(vm);
+}
+
+static void lost(struct vm *vm, const char *reason)
+{
+    snprintf(vm->lost, sizeof(vm->lost), "%s", reason);
+    vm->running = false;
+    vm->oracle->lost = true;
+}
+
+static void say(void *ctx, const char *text)
+{
+    struct host *h = host_of(ctx);
+
+    if (h->world->trace)
+        printf("%9llu us  %s: %s\n", (unsigned long long)(time_now() / 1000), h->name, text);
+}
+
+static const struct agent_ops agent_ops = {
+    .datagram = datagram,
+    .neighbour = neighbour,
+    .random = random_bytes,
+    .wake = wake,
+    .find = find,
+    .claim = claim,
+    .unclaim = unclaim,
+    .pmap = pmap,
+    .may_leave = may_leave,
+    .describe = describe,
+    .make = make,
+    .stop = stop,
+    .go_on = go_on,
+    .hold_merging = hold_merging,
+    .slow_down = slow_down,
+    .state_size = state_size,
+    .save = save,
+    .load = load,
+    .run = run,
+    .end = end,
+    .lost = lost,
+    .say = say,
+};
+
+/* --- hosts ---------------------------------------------------------------------------------------------------- */
+
+void world_boot(struct world *w, u32 host)
+{
+    struct host *h = &w->host[host];
+    static const u8 key[KEY_SIZE] = {1, 2, 3};
+    struct why why;
+
+    memset(h, 0, sizeof(*h));
+    h->world = w;
+    h->number = host;
+    h->alive = true;
+    snprintf(h->name, sizeof(h->name), "host%c", 'a' + (int)host);
+    h->agent = calloc(1, sizeof(*h->agent));
+    if (agent_create(h->agent, h->name, fabric_boot(w->fabric, host), &agent_ops, h, &why))
+        world_broken("%s", why.text);
+    h->agent->drain_rate = 0;
+    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+        char name[8];
+
+        snprintf(name, sizeof(name), "host%c", 'a' + (int)i);
+        if (i != host && agent_add_peer(h->agent, name, (ip4_t){i + 1}, key, &why))
+            world_broken("%s", why.text);
+    }
+}
+
+/* Its power is gone. What it had is forgotten, not freed. */
+void world_kill(struct world *w, u32 host)
+{
+    struct host *h = &w->host[host];
+
+    fabric_kill(w->fabric, host);
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        if (h->vm[i] && h->vm[i]->running)
+            h->vm[i]->oracle->lost = true;
+    memset(h->vm, 0, sizeof(h->vm));
+    h->alive = false;
+    h->agent = NULL;
+}
+
+void world_create(struct world *w, u64 seed)
+{
+    memset(w, 0, sizeof(*w));
+    the_world = w;
+    w->seed = seed;
+    fake_reset();
+    fake_memory(MEMORY);
+    thread_init();
+    pmap_zero_frame = HPA(0);
+    w->fabric = fabric_create(seed, 5000, 3000);
+    w->write_share = 50;
+    w->guest_every = 2000;
+    for (u32 i = 0; i < WORLD_HOSTS; i++)
+        world_boot(w, i);
+}
+
+void world_destroy(struct world *w)
+{
+    for (struct datagram *d = w->flying, *next; d; d = next) {
+        next = d->next;
+        free(d);
+    }
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        free(w->oracle[i].memory);
+    fabric_destroy(w->fabric);
+}
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
+
+static bool deliver_datagrams(struct world *w)
+{
+    bool any = false;
+
+    for (struct datagram **at = &w->flying, *d; (d = *at);) {
+        struct host *h = &w->host[d->to % WORLD_HOSTS];
+
+        if (d->at > time_now()) {
+            at = &d->next;
+            continue;
+        }
+        *at = d->next;
+        if (h->alive && !fabric_is_cut(w->fabric, d->from, d->to))
+            agent_datagram(h->agent, (ip4_t){d->from + 1}, d->data, sizeof(d->data));
+        free(d);
+        h->woken = any = true;
+        at = &w->flying;
+    }
+    return any;
+}
+
+static void poll_hosts(struct world *w)
+{
+    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+        struct host *h = &w->host[i];
+
+        if (!h->alive || (!h->woken && h->next > time_now()))
+            continue;
+        h->woken = false;
+        h->next = agent_poll(h->agent);
+        w->events++;
+        world_check(w);
+        if (world_on_event)
+            world_on_event(w);
+    }
+}
+
+static void run_guests(struct world *w)
+{
+    if (time_now() < w->guest_next || w->quiet_guests)
+        return;
+    w->guest_next = time_now() + w->guest_every;
+    for (u32 i = 0; i < WORLD_HOSTS; i++)
+        for (unsigned k = 0; k < WORLD_VMS; k++) {
+            struct vm *vm = w->host[i].vm[k];
+
+            if (vm && vm->running && !vm->stopped && fabric_below(w->fabric, 100) >= vm->slow)
+                world_access(vm);
+        }
+}
+
+static u64 next_event(struct world *w)
+{
+    u64 next = fabric_next(w->fabric);
+
+    if (!w->quiet_guests)
+        next = MIN(next, w->guest_next);
+    for (const struct datagram *d = w->flying; d; d = d->next)
+        next = MIN(next, d->at);
+    for (u32 i = 0; i < WORLD_HOSTS; i++)
+        if (w->host[i].alive)
+            next = MIN(next, w->host[i].woken ? 0 : w->host[i].next);
+    return next;
+}
+
+bool world_run(struct world *w, bool (*done)(struct world *w), u64 ns)
+{
+    u64 end_at = time_now() + ns;
+
+    while (time_now() < end_at) {
+        u64 next;
+
+        if (done && done(w))
+            return true;
+        fabric_run(w->fabric);
+        deliver_datagrams(w);
+        poll_hosts(w);
+        run_guests(w);
+        next = MIN(next_event(w), end_at);
+        if (next > time_now())
+            fake_advance(next - time_now());
+        else
+            fake_advance(100); /* time passes whatever happens */
+    }
+    return !done || done(w);
+}
+
+/* --- rules --------------------------------------------------------------------------------------------------------- */
+
+void world_check(struct world *w)
+{
+    for (unsigned i = 0; i < WORLD_VMS; i++) {
+        unsigned runners = 0;
+
+        for (u32 h = 0; h < WORLD_HOSTS; h++)
+            for (unsigned k = 0; k < WORLD_VMS; k++) {
+                struct vm *vm = w->host[h].vm[k];
+
+                runners += vm && vm->oracle == &w->oracle[i] && vm->running && !vm->stopped;
+            }
+        if (runners > 1)
+            world_broken("VM %s runs on %u hosts", w->oracle[i].name, runners);
+    }
+}
+
+/* What a page holds that is here, without touching it. */
+static const u8 *content(struct vm *vm, u64 page)
+{
+    unsigned level;
+    u64 e = ptab_lookup(&vm->pmap.slat.table, pmap_gpa(page).v, &level);
+
+    switch (pmap_state(&vm->pmap, page)) {
+    case PAGE_EMPTY: return phys_to_virt(pmap_zero_frame);
+    case PAGE_REMOTE: {
+        const struct borrow *b = vm->pmap.lender;
+        u32 slot = (u32)pmap_record(&vm->pmap, page)->slot;
+        struct host *other = &vm->host->world->host[!vm->host->number];
+
+        for (unsigned i = 0; other->alive && i < AGENT_LEASES; i++) {
+            struct lease *l = &other->agent->lease[i];
+
+            if (l->used && epoch_equal(&l->epoch, &b->epoch) && lease_frame(l, slot).v)
+                return phys_to_virt(lease_frame(l, slot));
+        }
+        return NULL;
+    }
+    default:
+        if (!e)
+            world_broken("VM %s page %llu is %s and not mapped", vm->oracle->name,
+                         (unsigned long long)page, page_state_name[pmap_state(&vm->pmap, page)]);
+        return (const u8 *)phys_to_virt(vm->pmap.slat.table.format->address(e)) +
+               (level == 2 ? page % 512 * PAGE_SIZE : 0);
+    }
+}
+
+void world_check_memory(struct vm *vm)
+{
+    for (u64 i = 0; i < vm->oracle->pages; i++) {
+        const u8 *at = content(vm, i);
+
+        if (!at && !vm->oracle->lost && vm->host->world->host[!vm->host->number].alive)
+            world_broken("VM %s page %llu: the lender does not have it", vm->oracle->name,
+                         (unsigned long long)i);
+        if (at && memcmp(at, vm->oracle->memory + i * PAGE_SIZE, PAGE_SIZE))
+            world_broken("VM %s on %s page %llu (%s) is not what it wrote", vm->oracle->name,
+                         vm->host->name, (unsigned long long)i,
+                         page_state_name[pmap_state(&vm->pmap, i)]);
+    }
+}

@@ -1,0 +1,89 @@
+/* Hosts with agents, VMs with memory, and an oracle, in one process; from a seed that replays.
+ *
+ * A VM is a Pmap and a vCPU that reads and writes words through translations that it remembers, as a CPU with a TLB does.
+ * Beside it stands what its memory must hold, byte for byte. After every event the rules of docs/design.md are checked. */
+#pragma once
+#include "fabric.h"
+#include "migrate/agent.h"
+
+#define WORLD_HOSTS 2
+#define WORLD_VMS   8
+#define VM_TLB      16
+#define VM_NAME     16
+
+/* What the world knows of a VM wherever it is. */
+struct oracle {
+    char name[VM_NAME];
+    u8 *memory;
+    u64 pages;
+    u64 counter; /* in its registers */
+    bool lost;   /* said to be lost */
+    bool exists;
+};
+
+struct vm {
+    struct host *host;
+    struct oracle *oracle;
+    struct pmap pmap;
+    struct {
+        u64 index;
+        u8 *at; /* NULL: free */
+        bool writable, dirty;
+    } tlb[VM_TLB];
+    struct pmap_waiter waiter;
+    bool running, stopped, loaded, used, claimed;
+    u32 slow;
+    u64 counter;
+    u64 accesses, waits;
+    char lost[AGENT_TEXT];
+};
+
+struct host {
+    struct world *world;
+    u32 number;
+    char name[8];
+    bool alive, woken;
+    struct agent *agent;
+    struct vm *vm[WORLD_VMS];
+    u64 next; /* agent_poll is wanted */
+};
+
+struct datagram;
+struct world {
+    struct fabric *fabric;
+    struct host host[WORLD_HOSTS];
+    struct oracle oracle[WORLD_VMS];
+    struct datagram *flying;
+    u32 lose, twice; /* of 100 datagrams */
+    u64 seed, events;
+    u64 guest_every; /* ns between two accesses of a VM */
+    u64 guest_next;
+    u64 write_share; /* of 100 accesses */
+    bool trace;
+    u64 kill_at, kill_host; /* event number; 0: never */
+    bool quiet_guests;
+};
+
+void world_create(struct world *w, u64 seed);
+void world_destroy(struct world *w);
+/* A VM with so many pages of memory, running on that host. */
+struct vm *world_vm(struct world *w, u32 host, const char *name, u64 pages);
+struct vm *world_find(struct world *w, u32 host, const char *name);
+/* Fills a page with a pattern; equal numbers make equal pages, 0 makes zeros. */
+void world_fill(struct vm *vm, u64 page, u64 pattern);
+/* Makes two equal pages of VMs on one host share a frame. */
+bool world_merge(struct vm *a, u64 page_a, struct vm *b, u64 page_b);
+/* One random access of a running VM: checked against the oracle. */
+void world_access(struct vm *vm);
+/* Lets time pass until done (may be NULL) or for so long; false: it took longer. */
+bool world_run(struct world *w, bool (*done)(struct world *w), u64 ns);
+void world_kill(struct world *w, u32 host);
+void world_boot(struct world *w, u32 host);
+/* All rules that hold at any moment. */
+void world_check(struct world *w);
+/* Every byte of a VM that is here. */
+void world_check_memory(struct vm *vm);
+/* Users of frames, records, and what is lent and borrowed agree; for a quiet moment. */
+void world_check_quiet(struct world *w);
+NORETURN void world_broken(const char *format, ...) PRINTF_LIKE(1, 2);
+extern void (*world_on_event)(struct world *w);
