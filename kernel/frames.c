@@ -18,6 +18,7 @@ static u64 frame_limit;      /* numbers below this are in the array */
 static u32 free_list[FRAME_MAX_ORDER + 1];
 static u64 kind_count[FRAME_KIND_COUNT];
 static u64 owned[MAX_OWNERS];
+static u64 shared_users; /* of all FRAME_SHARED */
 
 /* --- the free lists; the lock is held ---------------------------------------------------------- */
 
@@ -89,6 +90,7 @@ static void mark(u64 n, unsigned order, enum frame_kind kind, u16 owner)
         frames[n + i] = (struct frame){.owner = owner, .kind = kind};
     kind_count[FRAME_FREE] -= 1ull << order;
     kind_count[kind] += 1ull << order;
+    shared_users += kind == FRAME_SHARED;
     count_owner(&frames[n], 1ll << order);
 }
 
@@ -101,6 +103,7 @@ void frames_init_array(struct frame *array, u64 count)
     memset(free_list, 0, sizeof(free_list));
     memset(kind_count, 0, sizeof(kind_count));
     memset(owned, 0, sizeof(owned));
+    shared_users = 0;
 }
 
 void frames_add(u64 base, u64 size)
@@ -214,10 +217,18 @@ hpa_t frame_alloc_zeroed(enum frame_kind kind, u16 owner)
     return frame;
 }
 
+/* One more or fewer; the lock is held. */
+static u32 add_user(struct frame *f, s32 by)
+{
+    if (f->kind == FRAME_SHARED)
+        shared_users += (u64)(s64)by;
+    return f->users += (u32)by;
+}
+
 void frame_get(hpa_t frame)
 {
     lock_acquire(&frames_lock);
-    frames[block_of(frame.v / PAGE_SIZE)].users++;
+    add_user(&frames[block_of(frame.v / PAGE_SIZE)], 1);
     lock_release(&frames_lock);
 }
 
@@ -232,7 +243,7 @@ u32 frame_put(hpa_t frame)
     f = &frames[n];
     if (f->kind <= FRAME_FREE || !f->users)
         panic("frame %llx is freed twice", (unsigned long long)n);
-    users = --f->users;
+    users = add_user(f, -1);
     if (!users) {
         unsigned order = f->order;
 
@@ -257,7 +268,7 @@ bool frame_get_if(hpa_t frame, enum frame_kind kind, u16 owner)
     ok = n < frame_limit && frames[n].head && frames[n].kind == kind && frames[n].owner == owner &&
          frames[n].users;
     if (ok)
-        frames[n].users++;
+        add_user(&frames[n], 1);
     lock_release(&frames_lock);
     return ok;
 }
@@ -274,6 +285,7 @@ bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner)
         kind_count[f->kind]--;
         kind_count[kind]++;
         count_owner(f, -1);
+        shared_users += (u64)(kind == FRAME_SHARED) - (f->kind == FRAME_SHARED);
         f->kind = kind;
         f->owner = owner;
         count_owner(f, 1);
@@ -319,8 +331,8 @@ struct frame_pages *frame_pages(hpa_t frame)
 
 void frames_stats(struct frame_stats *s)
 {
-    *s = (struct frame_stats){0};
     lock_acquire(&frames_lock);
+    *s = (struct frame_stats){.shared_users = shared_users};
     for (unsigned k = 0; k < FRAME_KIND_COUNT; k++) {
         s->count[k] = kind_count[k];
         s->ram += kind_count[k];

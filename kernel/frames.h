@@ -75,6 +75,7 @@ struct frame_stats {
     u64 count[FRAME_KIND_COUNT]; /* frames of each kind */
     u64 ram;                     /* frames that are RAM */
     u64 largest_free;            /* order of the largest free block */
+    u64 shared_users;            /* of all frames that are FRAME_SHARED */
 };
 void frames_stats(struct frame_stats *s);
 u64 frames_free(void);

@@ -1,7 +1,8 @@
 """Equal pages share a frame, and nobody notices."""
 import re
 
-from host import LINUX_LIMIT
+from emulator import BUILD
+from host import LINUX_LIMIT, Host
 from test_linux import wait_ready
 
 
@@ -13,7 +14,7 @@ def shared(host):
 
 
 def vm_row(host, vm):
-    """A VM's row of `share`: private, shared, merged, zeroed, copied, passes."""
+    """A VM's row of `share`: private, shared, saved MiB, merged, zeroed, broken, passes."""
     return [int(w) for w in re.search(rf"^{vm} +(.*)$", host.run("share"), re.M).group(1).split()]
 
 
@@ -53,7 +54,7 @@ def test_guests_that_write_while_their_pages_are_merged_keep_every_byte(host, ki
     for name in ("r1", "r2"):
         with host.console(name) as console:
             console.expect(r"DONE passed=3 failed=0", LINUX_LIMIT[kind])
-    merged, copied = (sum(vm_row(host, n)[i] for n in ("r1", "r2")) for i in (2, 4))
+    merged, copied = (sum(vm_row(host, n)[i] for n in ("r1", "r2")) for i in (3, 5))
     host.run("share rate 10000")
     # Under Bochs the guests leave the scanner so little CPU time that it may not get to a page twice.
     assert kind == "intel" or (merged > 100 and copied > 50), (merged, copied)
@@ -84,3 +85,34 @@ def test_share_says_what_it_wants(host):
     assert re.search("^sharing +off", host.run("share"), re.M)
     host.run("share on")
     assert re.search("^sharing +on", host.run("share"), re.M)
+
+
+def test_a_vm_that_lacks_memory_when_sharing_breaks_waits_until_there_is_some(kind):
+    names = ("u1", "u2", "u3")  # of each there is room for two, if it shares nothing
+    with Host(kind, memory=224, files={"unshare.elf": BUILD / "guests/bare/unshare.elf"}) as host:
+        for name in names:
+            host.create(name, "unshare.elf", memory="80M")
+            with host.console(name) as console:
+                console.expect("filled")
+            for _ in range(2):
+                host.run("share now", timeout=120)
+        said = host.run("vm create u4 kernel=unshare.elf memory=512M") + host.run("vm start u4")
+        assert re.search(r"u4 needs 512 MiB and the host has \d+ MiB left", " ".join(said.split())), said
+        host.run("share off")
+        for name in names[:2]:
+            with host.console(name) as console:
+                console.type("x")
+                console.expect("written", LINUX_LIMIT[kind])
+        with host.console("u3") as console:
+            console.type("x")
+        reason = host.wait_state("u3", "paused", LINUX_LIMIT[kind])
+        assert "the host has no memory left for its page at" in reason, reason
+        assert "u3" in host.run("vm list")
+        host.destroy("u1")
+        host.wait_state("u3", "running")
+        for name in names[1:]:
+            with host.console(name) as console:
+                if name == "u3":
+                    console.expect("written", LINUX_LIMIT[kind])
+                console.type("x")
+                console.expect("DONE passed=1 failed=0", LINUX_LIMIT[kind])

@@ -24,6 +24,7 @@ enum page_state {
 };
 extern const char *const page_state_name[PAGE_STATE_COUNT];
 
+#define PAGE_HOT         2
 #define PAGE_NUMBER_BITS 30 /* of a page among those of all VMs: rmap.h */
 
 /* What Ferry remembers of a guest page beside its entry in the second-level page table. Each state has fields of its
@@ -39,7 +40,7 @@ struct page {
         struct { /* PRIVATE */
             u64 : 4;
             u64 known : 1; /* the sharing scanner has hashed it since it was written */
-            u64 met : 1;   /* the scanner has looked at it before */
+            u64 hot : 2; /* how many times in a row the scanner has found it written, as far as that goes */
         };
         struct { /* SHARED: its place in the list of pages that show the frame (rmap.h) */
             u64 : 4;

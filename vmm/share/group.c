@@ -48,6 +48,11 @@ enum err share_group(const char *name, u16 *group)
     return i < SHARE_GROUPS ? OK : E_NOMEM;
 }
 
+u16 share_group_count(void)
+{
+    return count;
+}
+
 const char *share_group_name(u16 group)
 {
     return groups[group - 1].name;

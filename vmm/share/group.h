@@ -10,6 +10,7 @@
 
 /* The number of a group, from 1; it is made if there is none of that name. E_NOMEM: there are too many. */
 enum err share_group(const char *name, u16 *group) MUST_CHECK;
+u16 share_group_count(void);
 const char *share_group_name(u16 group);
 /* Does its secret stand in ferry.cfg? */
 bool share_group_has_secret(u16 group);

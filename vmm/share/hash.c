@@ -32,8 +32,8 @@ bool page_equal(const void *a, const void *b)
 {
     const u64 *x = a, *y = b;
 
-    for (unsigned i = 0; i < WORDS; i++)
-        if (x[i] != y[i])
+    for (unsigned i = 0; i < WORDS; i += 4)
+        if ((x[i] ^ y[i]) | (x[i + 1] ^ y[i + 1]) | (x[i + 2] ^ y[i + 2]) | (x[i + 3] ^ y[i + 3]))
             return false;
     return true;
 }

@@ -79,7 +79,7 @@ static bool split(struct pmap *p, u64 first)
         struct page *page = pmap_record(p, i);
 
         if (page && page->state == PAGE_PRIVATE)
-            page->known = page->met = 0;
+            page->known = page->hot = 0;
     }
     lock_release(&p->lock);
     pmap_shoot_down(p); /* CPUs must note writes in the new entries */
@@ -112,7 +112,8 @@ void large_forget(struct member *of, u64 page)
 
 /* --- putting together ------------------------------------------------------------------------- */
 
-/* Has every page had its chance? It was hashed and found no equal, or is written between any two looks. */
+/* Has every page had its chance? It was hashed and found no equal, or is written between any two looks. (One write can be
+ * found twice: when the page became writable, and by the dirty bit that the CPU set.) */
 static bool all_tried(struct pmap *p, u64 first)
 {
     bool tried = true;
@@ -122,7 +123,7 @@ static bool all_tried(struct pmap *p, u64 first)
         const struct page *page = pmap_record(p, i);
 
         tried = page && page->state == PAGE_PRIVATE &&
-                (page->known || (page->met && dirty_is_set(p, DIRTY_SHARE, i)));
+                (page->known || (page->hot == PAGE_HOT && dirty_is_set(p, DIRTY_SHARE, i)));
     }
     lock_release(&p->lock);
     return tried;

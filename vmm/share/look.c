@@ -124,22 +124,23 @@ static enum look look_locked(struct member *of, u64 index, u64 *hash)
 
     if (!page || page->state != PAGE_PRIVATE || page->busy)
         return LOOK_SKIP;
+    if (page->known && of->stats.passes % SHARE_KNOWN_FOR && !dirty_is_set(p, DIRTY_SHARE, index)) {
+        share_counts.unchanged++;
+        return LOOK_SKIP;
+    }
     entry = ptab_lookup(&p->slat.table, pmap_gpa(index).v, &level);
     if (!entry)
         return LOOK_SKIP;
     if (level != 1)
         return LOOK_LARGE;
-    page->met = 1;
     if (dirty_take(p, DIRTY_SHARE, index)) {
+        page->hot += page->hot < PAGE_HOT;
         page->known = 0;
         share_counts.young++;
         return LOOK_SKIP;
     }
-    if (page->known && of->stats.passes % SHARE_KNOWN_FOR) {
-        share_counts.unchanged++;
-        return LOOK_SKIP;
-    }
     page->known = 1;
+    page->hot = 0;
     share_counts.hashed++;
     content = phys_to_virt(p->slat.table.format->address(entry));
     if (page_is_zero(content))

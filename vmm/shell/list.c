@@ -196,12 +196,14 @@ static void add_to_mem(void)
     struct vm *vm;
 
     if (vm_at(0))
-        console_printf("\n  %-*s %12s %12s %12s\n", NAME_WIDTH, "VM", "MiB", "given MiB",
-                       "tables KiB");
+        console_printf("\n  %-*s %12s %12s %12s %12s\n", NAME_WIDTH, "VM", "MiB", "given MiB",
+                       "shared MiB", "tables KiB");
     for (unsigned i = 0; (vm = vm_at(i)); i++) {
         print_name(vm, NAME_WIDTH);
-        console_printf(" %12llu %12llu %12u\n", (unsigned long long)(vm->config.memory >> 20),
-                       (unsigned long long)(vm->pmap.frames >> 8), vm->pmap.slat.table.tables * 4);
+        console_printf(
+            " %12llu %12llu %12llu %12u\n", (unsigned long long)(vm->config.memory >> 20),
+            (unsigned long long)(vm->pmap.frames >> 8),
+            (unsigned long long)(vm->pmap.count[PAGE_SHARED] >> 8), vm->pmap.slat.table.tables * 4);
     }
 }
 
