@@ -47,12 +47,14 @@ static u64 *walk(const struct ptab *t, u64 address, unsigned *level)
     for (unsigned at = LEVELS;; at--) {
         u64 *e = &table[index_at(address, at)];
 
-        if (at == *level || (t->format->present(*e) && at < LEVELS && t->format->is_leaf(*e, at))) {
+        if (at == *level)
+            return e;
+        if (!*e)
+            return NULL;
+        if (at < LEVELS && t->format->is_leaf(*e, at)) {
             *level = at;
             return e;
         }
-        if (!t->format->present(*e))
-            return NULL;
         table = table_of(t, *e);
     }
 }

@@ -27,7 +27,7 @@ sim-soak: $(B)/sim/roce-fast ## the same for 10^5 seeds, optimised and without s
 
 # Figures, and very many seeds, want an optimised build without sanitizers. It is a library, so that of the
 # drivers only what soft-RoCE needs is linked.
-FAST_CFLAGS := -std=gnu11 -O2 -g $(WARN) -I. -I$(B)/gen -DFERRY_HOST
+FAST_CFLAGS := -std=gnu11 -O2 -g $(WARN) -Wno-builtin-declaration-mismatch -I. -I$(B)/gen -DFERRY_HOST
 FAST_C := $(sort $(wildcard drivers/net/*.c drivers/net/roce/*.c)) tests/unit/fake/roce_world.c \
           tests/sim/roce/memory.c kernel/err.c kernel/fmt.c kernel/string.c
 FAST_OBJ := $(FAST_C:%.c=$(B)/fast/%.o)
@@ -49,8 +49,21 @@ $(B)/sim/roce-costs: $(B)/fast/tests/sim/roce/costs.o $(B)/fast/tests/sim/roce/r
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ -lz
 
+# Page sharing with all that it stands on.
+SHARE_C := $(filter-out $(HOST_SKIP),$(wildcard kernel/*.c vmm/memory/*.c vmm/share/*.c)) arch/x86_64/svm/npt.c \
+           $(addprefix tests/unit/fake/,arch.c context.c panic.c)
+SHARE_OBJ := $(SHARE_C:%.c=$(B)/fast/%.o)
+
+$(B)/fast/libshare.a: $(SHARE_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/sim/share-costs: $(B)/fast/tests/sim/share/costs.o $(B)/fast/libshare.a
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^
+
 $(B)/sim/roce-fast: $(B)/fast/tests/sim/roce/sim.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^
 
--include $(FAST_OBJ:.o=.d) $(wildcard $(B)/fast/tests/sim/roce/*.d)
+-include $(sort $(FAST_OBJ:.o=.d) $(SHARE_OBJ:.o=.d)) $(wildcard $(B)/fast/tests/sim/*/*.d)

@@ -102,7 +102,7 @@ static enum err fill_page(struct fault *f, const struct backing *backing)
     struct pmap_change c = private_page(f->gpa, HPA(0));
     struct fill fill = {
         .pmap = f->pmap, .index = f->index, .from = frame_of(f), .backing = backing};
-    enum err e = pmap_prepare(f->pmap, &c);
+    enum err e = f->entry ? OK : pmap_prepare(f->pmap, &c); /* what is mapped was prepared */
 
     if (e)
         return e;

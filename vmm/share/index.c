@@ -50,6 +50,11 @@ static u64 encode(u64 hash, const struct index_hit *hit)
     return tag_of(hash) | ENTRY_USED | value;
 }
 
+void index_prefetch(const struct index *x, u64 hash)
+{
+    __builtin_prefetch(bucket_of(x, hash));
+}
+
 bool index_find(const struct index *x, u64 hash, unsigned *way, struct index_hit *hit)
 {
     const u64 *bucket = bucket_of(x, hash);

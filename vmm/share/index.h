@@ -31,6 +31,8 @@ struct index {
 /* For about that many entries. E_NOMEM. */
 enum err index_create(struct index *x, u64 entries) MUST_CHECK;
 void index_destroy(struct index *x);
+/* It will be asked for soon. */
+void index_prefetch(const struct index *x, u64 hash);
 /* What was last put in under that hash; false if nothing is there. Another with the same tag may be behind it: the next
  * call with *way as it is gives that. *way is 0 at first. */
 bool index_find(const struct index *x, u64 hash, unsigned *way, struct index_hit *hit);

@@ -50,12 +50,10 @@ static void count(const struct merge *m, struct member *of)
     }
 }
 
-void look_finish(void)
+static void run_batch(void)
 {
     bool freed = false;
 
-    if (!batched)
-        return;
     merge_run(batch, batched);
     for (unsigned i = 0; i < batched; i++) {
         learn(&batch[i], origin[i].member, origin[i].hash, origin[i].way);
@@ -74,7 +72,7 @@ static void add(struct member *of, const struct merge *m, u64 hash, unsigned way
     origin[batched].hash = hash;
     origin[batched].way = way;
     if (++batched == BATCH)
-        look_finish();
+        run_batch();
 }
 
 /* --- one page --------------------------------------------------------------------------------- */
@@ -111,6 +109,37 @@ static void seek_partner(struct member *of, u64 page, u64 hash)
     add(of, &m, hash, way);
 }
 
+/* The index is cold memory: a page is looked up when the next one has been hashed. */
+static struct {
+    struct member *member; /* NULL: none waits */
+    u64 page, hash;
+} waiting;
+
+static void seek_waiting(void)
+{
+    struct member *of = waiting.member;
+
+    waiting.member = NULL;
+    if (of)
+        seek_partner(of, waiting.page, waiting.hash);
+}
+
+static void seek_soon(struct member *of, u64 page, u64 hash)
+{
+    index_prefetch(&share_index, hash);
+    seek_waiting();
+    waiting.member = of;
+    waiting.page = page;
+    waiting.hash = hash;
+}
+
+void look_finish(void)
+{
+    seek_waiting();
+    if (batched)
+        run_batch();
+}
+
 enum look { LOOK_SKIP, LOOK_ZERO, LOOK_HASHED, LOOK_LARGE };
 
 /* Decides under the Pmap's lock what there is to do. */
@@ -120,7 +149,7 @@ static enum look look_locked(struct member *of, u64 index, u64 *hash)
     struct page *page = pmap_record(p, index);
     unsigned level;
     u64 entry;
-    const void *content;
+    const u8 *content;
 
     if (!page || page->state != PAGE_PRIVATE || page->busy)
         return LOOK_SKIP;
@@ -143,6 +172,8 @@ static enum look look_locked(struct member *of, u64 index, u64 *hash)
     page->hot = 0;
     share_counts.hashed++;
     content = phys_to_virt(p->slat.table.format->address(entry));
+    for (unsigned i = 0; i < 256; i += 64) /* often the next page's: they were given in a row */
+        __builtin_prefetch(content + PAGE_SIZE + i);
     if (page_is_zero(content))
         return LOOK_ZERO;
     *hash = page_hash(content, share_key(of->pmap->group));
@@ -166,7 +197,7 @@ u64 look_at(struct member *of, u64 index)
     lock_release(&p->lock);
     switch (what) {
     case LOOK_ZERO: add(of, &zero, 0, INDEX_WAYS); break;
-    case LOOK_HASHED: seek_partner(of, index, hash); break;
+    case LOOK_HASHED: seek_soon(of, index, hash); break;
     case LOOK_LARGE:
         return large_look(of, ALIGN_DOWN(index, PMAP_LARGE)) ? 0 : PMAP_LARGE - index % PMAP_LARGE;
     case LOOK_SKIP: break;

@@ -105,10 +105,11 @@ static void print_config(const struct config_vm *c)
 
 static void print_memory(struct vm *vm)
 {
-    shell_row("memory", "%llu MiB, %llu MiB given in %llu faults; page tables %u KiB",
+    shell_row("memory", "%llu MiB, %llu MiB given in %llu faults",
               (unsigned long long)(vm->config.memory >> 20),
-              (unsigned long long)(vm->pmap.frames >> 8), (unsigned long long)vm->pmap.faults,
-              vm->pmap.slat.table.tables * 4);
+              (unsigned long long)(vm->pmap.frames >> 8), (unsigned long long)vm->pmap.faults);
+    shell_row("page table", "%s at %llx, %u KiB", hvm->slat_name,
+              (unsigned long long)vm->pmap.slat.table.root.v, vm->pmap.slat.table.tables * 4);
 }
 
 static void print_devices(struct vm *vm)
