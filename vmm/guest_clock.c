@@ -23,10 +23,19 @@ u64 clock_read(const struct guest_clock *c, u32 tsc_khz, u64 tsc)
     return c->ns + (u64)(ticks * r.mul >> 32);
 }
 
+static bool lies_in_ram(const struct pmap *p, u64 at, u64 size)
+{
+    return !(at & 3) && at < BIT(52) && pmap_is_ram(p, GPA(at)) &&
+           pmap_is_ram(p, GPA(at + size - 1));
+}
+
 bool clock_msr_is_valid(const struct pmap *p, u64 value)
 {
-    u64 at = value & ~CLOCK_ENABLED;
+    return !(value & CLOCK_ENABLED) ||
+           lies_in_ram(p, value & ~CLOCK_ENABLED, sizeof(struct clock_page));
+}
 
-    return !(value & CLOCK_ENABLED) || (!(at & 3) && pmap_is_ram(p, GPA(at)) &&
-                                        pmap_is_ram(p, GPA(at + sizeof(struct clock_page) - 1)));
+bool wall_msr_is_valid(const struct pmap *p, u64 value)
+{
+    return lies_in_ram(p, value, sizeof(struct wall_page));
 }

@@ -27,10 +27,16 @@ struct clock_page {
 };
 ASSERT_SIZE(struct clock_page, 32);
 
+struct wall_page {
+    u32 version, seconds, nanoseconds;
+};
+ASSERT_SIZE(struct wall_page, 12);
+
 #define CLOCK_ENABLED BIT(0) /* of the MSR that says where the page is */
 
 struct clock_rate clock_rate(u32 tsc_khz);
 /* What the guest takes that TSC for. */
 u64 clock_read(const struct guest_clock *c, u32 tsc_khz, u64 tsc);
-/* May the MSR have that value? */
+/* May the guest write that to the MSR of its clock, of its wall clock? */
 bool clock_msr_is_valid(const struct pmap *p, u64 value);
+bool wall_msr_is_valid(const struct pmap *p, u64 value);

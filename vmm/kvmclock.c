@@ -4,14 +4,9 @@
 #include "vmm/memory/guest_mem.h"
 #include "vmm/vm.h"
 
-struct wall_page {
-    u32 version, seconds, nanoseconds;
-};
-ASSERT_SIZE(struct wall_page, 12);
-
 #define CLOCK_TSC_STABLE BIT(0) /* flags: all vCPUs' clocks agree */
 
-enum err kvmclock_update(struct vcpu *v)
+static enum err write_clock(struct vcpu *v)
 {
     const struct guest_clock *clock = &v->vm->clock;
     struct clock_rate rate = clock_rate(arch_tsc_khz());
@@ -23,16 +18,33 @@ enum err kvmclock_update(struct vcpu *v)
         .tsc_shift = rate.shift,
     };
     gpa_t at = GPA(v->kvmclock & ~CLOCK_ENABLED);
-    u32 version = 0;
-    enum err e = OK;
+    u32 version;
+    enum err e;
 
-    if (v->kvmclock & CLOCK_ENABLED)
-        e = guest_mem_read(&v->vm->pmap, at, &version, sizeof(version));
+    if (!(v->kvmclock & CLOCK_ENABLED))
+        return OK;
+    e = guest_mem_read(&v->vm->pmap, at, &version, sizeof(version));
     page.version = (version | 1) + 1;
-    if (!e && v->kvmclock & CLOCK_ENABLED)
-        e = guest_mem_write(&v->vm->pmap, at, &page, sizeof(page));
+    return e ? e : guest_mem_write(&v->vm->pmap, at, &page, sizeof(page));
+}
+
+static enum err write_wall(struct vcpu *v)
+{
+    struct wall_page page = {.version = 2, .seconds = (u32)v->vm->wall_clock};
+
+    return guest_mem_write(&v->vm->pmap, GPA(v->wall_at), &page, sizeof(page));
+}
+
+/* A page that cannot be had now is written when the VM goes on. */
+enum err kvmclock_update(struct vcpu *v)
+{
+    enum err e = v->clock_due ? vcpu_memory(v, GPA(v->kvmclock), write_clock(v)) : OK;
+
     v->clock_due &= e != OK;
-    return vcpu_memory(v, at, e);
+    if (!e && v->wall_due)
+        e = vcpu_memory(v, GPA(v->wall_at), write_wall(v));
+    v->wall_due &= e != OK;
+    return e;
 }
 
 bool kvmclock_set(struct vcpu *v, u64 value)
@@ -46,7 +58,10 @@ bool kvmclock_set(struct vcpu *v, u64 value)
 
 bool kvmclock_set_wall(struct vcpu *v, u64 value)
 {
-    struct wall_page page = {.version = 2, .seconds = (u32)v->vm->wall_clock};
-
-    return !(value & 3) && !guest_mem_write(&v->vm->pmap, GPA(value), &page, sizeof(page));
+    if (!wall_msr_is_valid(&v->vm->pmap, value))
+        return false;
+    v->wall_at = value;
+    v->wall_due = true;
+    v->kicked = 1;
+    return true;
 }

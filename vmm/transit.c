@@ -80,7 +80,7 @@ enum err vm_renew(struct vm *vm)
 
         v->activity = VCPU_ACTIVE;
         v->tsc_adjust = v->kvmclock = 0;
-        v->clock_due = false;
+        v->clock_due = v->wall_due = false;
         e = vcpu_renew(v);
     }
     lock_acquire(&vm->lock);

@@ -171,7 +171,7 @@ static bool prepare(struct vcpu *v)
     bool active, dead;
 
     __atomic_store_n(&v->kicked, 0, __ATOMIC_SEQ_CST);
-    if (v->clock_due && kvmclock_update(v))
+    if ((v->clock_due || v->wall_due) && kvmclock_update(v))
         return false;
     lock_acquire(&vm->lock);
     if (vm->state != VM_RUNNING) { /* the kick that said so is gone */

@@ -498,7 +498,7 @@ enum err vm_boot(struct vm *vm, struct why *why)
 
         v->activity = i ? VCPU_WAIT_SIPI : VCPU_ACTIVE;
         v->kvmclock = 0;
-        v->clock_due = false;
+        v->clock_due = v->wall_due = false;
         hvm->set_state(&v->hvm, i ? &idle : &boot);
         arch_fpu_init(v->hvm.fpu);
     }

@@ -43,7 +43,8 @@ struct vcpu {
     u64 tsc_adjust;               /* what the guest added to its TSC by writing it */
     u64 kvmclock;                 /* guest address of its clock page, with bit 0: enabled */
     u64 slept;                    /* when it last slept because its VM is slowed down */
-    bool clock_due;               /* that page is to be written before the guest runs */
+    u64 wall_at;                  /* guest address where it last wanted the wall clock */
+    bool clock_due, wall_due;     /* they are to be written before the guest runs */
     u64 exit_count[EXIT_KIND_COUNT];
     u64 exit_cycles[EXIT_KIND_COUNT];
 };
@@ -209,7 +210,7 @@ void io_string(struct vcpu *v, const struct hvm_exit *exit);
 /* msr.c; false: #GP */
 bool msr_read_guest(struct vcpu *v, u32 msr, u64 *value);
 bool msr_write_guest(struct vcpu *v, u32 msr, u64 value);
-/* kvmclock.c: writes the guest's clock page; for the vCPU's thread. As vcpu_memory. */
+/* kvmclock.c: writes what is due of the guest's clocks; for the vCPU's thread. As vcpu_memory. */
 enum err kvmclock_update(struct vcpu *v) MUST_CHECK;
 /* Has that done before the guest runs again. */
 static inline void kvmclock_due(struct vcpu *v)

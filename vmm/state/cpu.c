@@ -77,7 +77,9 @@ u32 state_get_cpu(struct vm *vm, u32 index, const struct vtime *now, void *buffe
                              .mov_ss_shadow = s.mov_ss_shadow,
                              .nmi_blocked = s.nmi_blocked,
                              .activity = (u8)v->activity,
-                             .clock_due = v->clock_due};
+                             .wall_at = v->wall_due ? v->wall_at : 0,
+                             .clock_due = v->clock_due,
+                             .wall_due = v->wall_due};
     memcpy(to->gpr, s.gpr, sizeof(to->gpr));
     memcpy(to->dr, s.dr, sizeof(to->dr));
     memcpy(to->pdpte, s.pdpte, sizeof(to->pdpte));
@@ -160,6 +162,12 @@ static bool blocking_is_valid(const struct state_cpu *c)
            !(c->sti_shadow && c->mov_ss_shadow) && (!c->sti_shadow || c->rflags & RFLAGS_IF);
 }
 
+static bool clocks_are_valid(const struct state_load *l, const struct state_cpu *c)
+{
+    return clock_msr_is_valid(&l->vm->pmap, c->kvmclock) && c->clock_due <= 1 && c->wall_due <= 1 &&
+           (c->wall_due ? wall_msr_is_valid(&l->vm->pmap, c->wall_at) : !c->wall_at);
+}
+
 /* Each with what it is about, for the refusal. */
 static const char *find_wrong(const struct state_load *l, const struct state_cpu *c)
 {
@@ -177,7 +185,7 @@ static const char *find_wrong(const struct state_load *l, const struct state_cpu
         return "segments";
     if (!msrs_are_valid(c->msr))
         return "MSRs";
-    if (!clock_msr_is_valid(&l->vm->pmap, c->kvmclock) || c->clock_due > 1)
+    if (!clocks_are_valid(l, c))
         return "kvmclock";
     if (!event_is_valid(c))
         return "interrupted event";
@@ -242,6 +250,8 @@ void state_set_cpu(const struct state_load *l, const void *from, u32 length)
     v->activity = (enum vcpu_activity)c->activity;
     v->tsc_adjust = c->tsc_adjust;
     v->kvmclock = c->kvmclock;
+    v->wall_at = c->wall_at;
+    v->wall_due = c->wall_due;
     v->clock_due = c->clock_due || l->saved.tsc_khz != arch_tsc_khz();
 }
 

@@ -75,16 +75,16 @@ struct state_cpu {
     u16 gdtr_limit, idtr_limit;
     u8 zero1[4];
     u64 msr[HVM_MSR_COUNT]; /* enum hvm_msr */
-    u64 tsc_adjust, kvmclock;
+    u64 tsc_adjust, kvmclock, wall_at;
     u8 event_valid, event_has_code, event_type, event_vector; /* struct hvm_event */
     u32 event_code;
     u8 event_length;
     u8 sti_shadow, mov_ss_shadow, nmi_blocked;
-    u8 activity;  /* enum vcpu_activity */
-    u8 clock_due; /* kvmclock's page is to be written */
-    u8 zero2[2];
+    u8 activity;            /* enum vcpu_activity */
+    u8 clock_due, wall_due; /* what kvmclock's MSRs asked for is to be written */
+    u8 zero2[1];
 };
-ASSERT_SIZE(struct state_cpu, 608);
+ASSERT_SIZE(struct state_cpu, 616);
 _Static_assert(REG_COUNT == 16 && SEG_COUNT == 8 && HVM_MSR_COUNT == 10,
                "a new STATE_VERSION is due");
 

@@ -195,6 +195,8 @@ static void use_cpu(struct vm_world *w, unsigned i)
     v->tsc_adjust = i * 1000;
     v->kvmclock = i == 1 ? 0x5001 : 0;
     v->clock_due = i == 1;
+    v->wall_due = i == 2;
+    v->wall_at = i == 2 ? 0x6000 : 0;
     w->fpu[i][512] = 7; /* XSTATE_BV */
     memset(w->fpu[i] + 576, 0x40 + (int)i, 256);
 }
