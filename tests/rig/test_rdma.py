@@ -55,9 +55,7 @@ def test_transfers_survive_a_wire_that_loses_doubles_and_reorders(wire, faults):
         wire.loss = wire.double = wire.reorder = faults
         assert sum(transfer(a, B, *t) for t in TRANSFERS) > 0
         said = a.run(f"rdma verify {B}", timeout=300)
-        # Of a refusal the NAK may be lost, and its queue pair is in error then: those are not counted here.
-        wrong = [line for line in said.split("\n") if re.match(r"[A-Z_]+ +\d+ (?!right)", line)]
-        assert not wrong and re.search(r"\d+ right, \d+ wrong", said), said
+        assert re.search(r"\d+ right, 0 wrong", said), said
         assert sum(c["lost"] for c in wire.counters()) > 0
 
 

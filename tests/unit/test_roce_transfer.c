@@ -532,6 +532,65 @@ static void a_wrong_key_or_range_is_a_remote_access_error(void **state)
         }
 }
 
+/* NAKs that are fatal, as often as lose_number says. */
+static bool lose_refusals(void *ctx, u32 from, const u8 *frame, u32 size)
+{
+    const struct wire_bth *bth = (const void *)(frame + WIRE_HEADERS);
+    u8 syndrome = frame[WIRE_HEADERS + sizeof(*bth)];
+
+    (void)ctx;
+    (void)size;
+    if (!from || bth->opcode != RC_ACKNOWLEDGE ||
+        AETH_KIND(syndrome) != AETH_KIND(AETH_NAK_ACCESS) || syndrome == AETH_NAK_SEQUENCE)
+        return true;
+    frame_number++;
+    return frame_number > lose_number;
+}
+
+static void a_refusal_that_is_lost_is_said_again(void **state)
+{
+    (void)state;
+    for (u32 op = 0; op < COUNT_OF(remote_ops); op++)
+        for (lose_number = 0; lose_number < 4; lose_number++) {
+            struct verbs_sge sge;
+            struct verbs_send_wr wr;
+
+            start(1024);
+            memset(w.host[1].memory, 0x5a, WORLD_MEMORY);
+            w.watch = lose_refusals;
+            frame_number = 0;
+            sge = (struct verbs_sge){0, 8, mr[0]->lkey};
+            wr = work(remote_ops[op], &sge);
+            wr.rkey++;
+            assert_int_equal(refused(&wr, WC_WR_FLUSH_ERR), WC_REM_ACCESS_ERR);
+            assert_int_equal(frame_number, lose_number + 1);
+            for (u64 k = 0; k < WORLD_MEMORY; k += 8)
+                assert_int_equal(*(u64 *)(w.host[1].memory + k), 0x5a5a5a5a5a5a5a5a);
+            end();
+        }
+}
+
+/* The repeated NAK is for what was refused, and says nothing for a queue pair that is in error for another reason. */
+static void a_queue_pair_that_was_put_into_error_says_nothing(void **state)
+{
+    struct verbs_sge sge;
+    struct verbs_send_wr wr;
+    struct why why;
+
+    (void)state;
+    start(1024);
+    w.watch = lose_refusals;
+    frame_number = lose_number = 0;
+    assert_int_equal(verbs_modify_qp(w.host[1].qp, QPS_ERR, NULL, &why), OK);
+    sge = (struct verbs_sge){0, 8, mr[0]->lkey};
+    wr = work(WR_RDMA_WRITE, &sge);
+    post(0, &wr);
+    settle();
+    assert_int_equal(wc[0][0].status, WC_RETRY_EXC_ERR);
+    assert_int_equal(frame_number, 0);
+    end();
+}
+
 static void a_range_that_ends_one_byte_late_is_refused(void **state)
 {
     (void)state;
@@ -883,6 +942,8 @@ int main(void)
         T(a_send_waits_for_a_late_receive),
         T(a_receive_that_never_comes_ends_in_rnr_exceeded),
         T(a_wrong_key_or_range_is_a_remote_access_error),
+        T(a_refusal_that_is_lost_is_said_again),
+        T(a_queue_pair_that_was_put_into_error_says_nothing),
         T(a_range_that_ends_one_byte_late_is_refused),
         T(each_operation_needs_its_right),
         T(a_queue_pair_without_the_right_calls_the_request_invalid),

@@ -15,7 +15,8 @@
  * Beyond the letter of the specification, and not visible to a peer but as fewer lost packets: a
  * congestion window bounds packets in flight (READ responses too: a long READ is asked for in pieces of
  * the window), and a lost tail is probed for after a few round trips, not only after the time-out. The
- * peer is given up after (retry_cnt + 1) time-outs without progress. */
+ * peer is given up after (retry_cnt + 1) time-outs without progress. A queue pair that is in error because it refused
+ * a request says that NAK again, some times, where the peer asks again because it was lost. */
 #pragma once
 #include "drivers/net/roce/packet.h"
 #include "drivers/net/roce/window.h"
@@ -198,11 +199,13 @@ struct rc_responder {
     u8 nak;     /* syndrome that is due, or 0 */
     bool fatal; /* ... after which the queue pair is in error */
     u32 nak_psn;
-    u32 key;                               /* of the WRITE under way */
-    u64 va;                                /* its next byte */
-    u32 left;                              /* bytes that it still has */
-    u32 length;                            /* bytes of the message so far */
-    struct rc_recv *recv;                  /* in use */
+    u8 refused;           /* in error: the syndrome of the NAK that led there, or 0 */
+    u8 repeats;           /* how often it is still said again */
+    u32 key;              /* of the WRITE under way */
+    u64 va;               /* its next byte */
+    u32 left;             /* bytes that it still has */
+    u32 length;           /* bytes of the message so far */
+    struct rc_recv *recv; /* in use */
     struct rc_pending pending[RC_PENDING]; /* by PSN */
     u32 pending_count;
     struct rc_result result[RC_MAX_RD_ATOMIC]; /* of atomics, a ring */

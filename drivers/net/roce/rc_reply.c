@@ -15,7 +15,7 @@ static enum rc_step fail_read(struct rc *rc, u32 psn)
     struct rc_responder *res = &rc->res;
 
     res->pending_count = 0;
-    res->nak = AETH_NAK_ACCESS;
+    res->nak = res->refused = AETH_NAK_ACCESS;
     res->nak_psn = psn;
     res->nak_sent = true;
     res->fatal = true;

@@ -273,6 +273,7 @@ static void refuse(struct rc *rc, u32 psn, u8 syndrome)
     res->nak_psn = psn;
     res->nak_sent = true;
     res->fatal = AETH_KIND(syndrome) == AETH_NAK && syndrome != AETH_NAK_SEQUENCE;
+    res->refused = res->fatal ? syndrome : 0;
     rc->count[AETH_KIND(syndrome) == AETH_RNR ? RC_COUNT_RNR_SENT : RC_COUNT_NAK_SENT]++;
 }
 

@@ -123,9 +123,19 @@ static void commit_reset(struct rc *rc, const struct rc_attr *attr)
     rc->window = (struct window){0};
 }
 
+/* Nothing is answered any more, but for what rc.c says again. */
+static void forget_answers(struct rc *rc)
+{
+    rc->res.pending_count = 0;
+    rc->res.nak = 0;
+    rc->res.ack_due = false;
+    rc->res.repeats = 0;
+}
+
 static void commit_error(struct rc *rc, const struct rc_attr *attr)
 {
     (void)attr;
+    forget_answers(rc);
     rc_flush(rc);
 }
 
@@ -243,6 +253,7 @@ void rc_fail(struct rc *rc, enum wc_status status)
     struct rc_wr *wr = rc->ops->send_at(rc->owner, rc->req.oldest);
 
     rc->state = RC_ERROR;
+    forget_answers(rc);
     if (wr && status != WC_WR_FLUSH_ERR) {
         rc->req.oldest++;
         rc->ops->send_done(rc->owner, wr, status);
