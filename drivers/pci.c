@@ -35,6 +35,15 @@ void pci_enable(const struct pci_device *d)
               command | (u32)(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_NO_INTX));
 }
 
+void pci_stop_all(void)
+{
+    const struct pci_device *d;
+
+    for (unsigned i = 0; (d = pci_at(i)); i++)
+        if (d->driver)
+            pci_write(d, PCI_COMMAND, pci_read(d, PCI_COMMAND) & 0xffff & ~(u32)PCI_COMMAND_MASTER);
+}
+
 void *pci_map(const struct pci_device *d, unsigned bar)
 {
     const struct pci_bar *b = &d->bar[bar];

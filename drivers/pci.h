@@ -63,6 +63,8 @@ u32 pci_read(const struct pci_device *d, u32 offset);
 void pci_write(const struct pci_device *d, u32 offset, u32 value);
 /* Lets the device answer at its addresses, and read and write memory; no line interrupt. */
 void pci_enable(const struct pci_device *d);
+/* No device that a driver runs reads or writes memory from here on: what comes after this host uses it otherwise. */
+void pci_stop_all(void);
 /* Maps a memory range; NULL where there is none or it has no address. */
 void *pci_map(const struct pci_device *d, unsigned bar);
 

@@ -98,9 +98,11 @@ static void start_driver(struct pci_device *d)
 static void pci_init(const struct boot_info *boot)
 {
     const struct pci_access *access = arch_pci_ecam(&ecam) ? &by_ecam : &by_ports;
+    static struct shell_hooks hooks = {.stop = pci_stop_all};
     unsigned count = pci_scan(access);
 
     (void)boot;
+    shell_add_hooks(&hooks);
     log_debug("PCI: %u devices, by %s", count, access->name);
     for (unsigned i = 0; i < count; i++)
         start_driver(pci_at(i));

@@ -93,6 +93,26 @@ static bool set_console(struct parser *p, const char *value)
     return false;
 }
 
+static bool set_rdma_timeout(struct parser *p, const char *value)
+{
+    u64 ms;
+
+    if (!str_to_u64(value, &ms) || ms < 1 || ms > 60000)
+        return false;
+    p->config->rdma_timeout = (u32)ms;
+    return true;
+}
+
+static bool set_rdma_retries(struct parser *p, const char *value)
+{
+    u64 retries;
+
+    if (!str_to_u64(value, &retries) || retries > 7)
+        return false;
+    p->config->rdma_retries = (u8)retries;
+    return true;
+}
+
 static int hex_digit(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -263,6 +283,8 @@ static const struct key keys[] = {
     {"file", false, add_file, "a file on the boot volume, 63 characters at most; 48 files at most"},
     {"secret", false, add_secret,
      "a trust group that has none yet, and 64 hex digits; 16 groups at most"},
+    {"rdma-timeout", false, set_rdma_timeout, "milliseconds, from 1 to 60000"},
+    {"rdma-retries", false, set_rdma_retries, "a number from 0 to 7"},
     {"vm", false, begin_vm, "a new name: letters, digits, - _ . (31 at most); 16 VMs at most"},
     {"memory", true, set_memory, "a size from 4M to 1024G in whole pages, as 512M"},
     {"cpus", true, set_cpus, "a number from 1 to 16"},
@@ -363,7 +385,11 @@ unsigned config_parse(struct config *c, const char *text, size_t size,
     struct parser p = {.config = c, .report = wrong, .ctx = ctx};
     char line[CONFIG_PATH + CONFIG_CMDLINE + 16];
 
-    *c = (struct config){.host = "ferry", .console_port = 0x3f8, .console_baud = 115200};
+    *c = (struct config){.host = "ferry",
+                         .console_port = 0x3f8,
+                         .console_baud = 115200,
+                         .rdma_timeout = 500,
+                         .rdma_retries = 7};
     for (size_t at = 0; at < size;) {
         size_t end = at;
 

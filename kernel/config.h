@@ -50,6 +50,8 @@ struct config {
     u8 prefix;     /* length of the network prefix */
     u32 console_baud;
     u16 console_port;     /* I/O port of the serial line */
+    u32 rdma_timeout;     /* ms that one try of a packet waits for its answer */
+    u8 rdma_retries;      /* tries after the first */
     bool fabric_isolated; /* nobody but the hosts can reach the network that RDMA runs over */
     u32 peer_count;
     struct config_peer peer[CONFIG_MAX_PEERS];

@@ -64,6 +64,7 @@ struct shell_hooks {
     void (*info)(void);       /* rows for `info` */
     void (*mem)(void);        /* rows for `mem` */
     void (*going_down)(void); /* ends orderly what runs, and says so; before reboot and poweroff */
+    void (*stop)(void);       /* stops hardware, after all that: the last thing that happens here */
     struct shell_hooks *next;
 };
 /* At start-up, before the shell runs. */

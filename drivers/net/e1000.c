@@ -36,12 +36,12 @@ static struct nic *nic_of(struct ether *e)
 
 static u32 reg_read(const struct nic *n, u32 reg)
 {
-    return n->regs[reg / 4];
+    return e1000_read(n->regs, reg);
 }
 
 static void reg_write(struct nic *n, u32 reg, u32 value)
 {
-    n->regs[reg / 4] = value;
+    e1000_write(n->regs, reg, value);
 }
 
 /* --- sending (3.3, 3.4) -------------------------------------------------------------------------- */
@@ -141,7 +141,7 @@ static bool wait_for(struct nic *n, u32 reg, u32 mask, u32 value, u64 limit)
     while ((reg_read(n, reg) & mask) != value) {
         if (time_now() > end)
             return false;
-        arch_relax();
+        e1000_pause();
     }
     return true;
 }
@@ -156,7 +156,7 @@ static enum err reset(struct nic *n, struct why *why)
     reg_write(n, E1000_TCTL, 0);
     reg_write(n, E1000_CTRL, reg_read(n, E1000_CTRL) | E1000_CTRL_RESET);
     while (time_now() < settled) /* no register may be read for 1 us */
-        arch_relax();
+        e1000_pause();
     if (!wait_for(n, E1000_CTRL, E1000_CTRL_RESET, 0, RESET_LIMIT))
         return why_set(why, E_IO, "it does not come out of reset (CTRL.RST stays set for 10 ms)");
     reg_write(n, E1000_IMC, 0xffffffff);
@@ -269,7 +269,7 @@ static enum err bring_up(struct nic *n, struct why *why)
     return OK;
 }
 
-static enum err e1000_start(struct pci_device *d, struct why *why)
+enum err e1000_start(struct pci_device *d, struct why *why)
 {
     struct nic *n = heap_alloc(sizeof(*n));
     enum err e;

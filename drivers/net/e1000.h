@@ -1,6 +1,6 @@
 /* Registers and descriptors of Intel's 8254x (317453-006, chapters 3 and 13). For e1000.c. */
 #pragma once
-#include "kernel/types.h"
+#include "kernel/err.h"
 
 /* 13.4 Main register descriptions: offsets */
 enum {
@@ -42,6 +42,30 @@ enum {
 #define E1000_TCTL_PAD       (1u << 3)
 #define E1000_TCTL_COLLISION (15u << 4 | 64u << 12) /* threshold and distance for full duplex */
 #define E1000_RAH_VALID      (1u << 31)
+
+/* How registers are reached. On the build host a test has them. */
+#ifdef FERRY_HOST
+u32 e1000_read(const volatile u32 *regs, u32 reg);
+void e1000_write(volatile u32 *regs, u32 reg, u32 value);
+void e1000_pause(void);
+#else
+static inline u32 e1000_read(const volatile u32 *regs, u32 reg)
+{
+    return regs[reg / 4];
+}
+static inline void e1000_write(volatile u32 *regs, u32 reg, u32 value)
+{
+    regs[reg / 4] = value;
+}
+static inline void e1000_pause(void)
+{
+    __builtin_ia32_pause();
+}
+#endif
+
+struct pci_device;
+/* Of its row in the table of drivers. */
+enum err e1000_start(struct pci_device *d, struct why *why);
 
 /* 3.2.3 Receive descriptor */
 struct e1000_rx {

@@ -308,19 +308,35 @@ static enum err check_recv(const struct verbs_qp *qp, const struct verbs_recv_wr
     return check_sges(qp, wr->sg_list, wr->num_sge, UINT32_MAX, why);
 }
 
-enum err verbs_post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 count,
-                         u32 *posted, struct why *why)
+/* One of a list of work requests: checks it, and hands it to the device. */
+typedef enum err post_one(struct verbs_qp *qp, const void *list, u32 i, struct why *why);
+
+static enum err post_one_send(struct verbs_qp *qp, const void *list, u32 i, struct why *why)
+{
+    const struct verbs_send_wr *wr = (const struct verbs_send_wr *)list + i;
+    enum err e = check_send(qp, wr, why);
+
+    return e ? e : qp->pd->device->ops->post_send(qp, wr, why);
+}
+
+static enum err post_one_recv(struct verbs_qp *qp, const void *list, u32 i, struct why *why)
+{
+    const struct verbs_recv_wr *wr = (const struct verbs_recv_wr *)list + i;
+    enum err e = check_recv(qp, wr, why);
+
+    return e ? e : qp->pd->device->ops->post_recv(qp, wr, why);
+}
+
+static enum err post(struct verbs_qp *qp, post_one *one, const void *list, u32 count, u32 *posted,
+                     struct why *why)
 {
     struct verbs_device *device = qp->pd->device;
     enum err e = OK;
     u32 i;
 
     lock_acquire(&device->lock);
-    for (i = 0; i < count && e == OK; i += e == OK) {
-        e = check_send(qp, &wr[i], why);
-        if (e == OK)
-            e = device->ops->post_send(qp, &wr[i], why);
-    }
+    for (i = 0; i < count && e == OK; i += e == OK)
+        e = one(qp, list, i, why);
     if (i)
         device->ops->doorbell(qp);
     lock_release(&device->lock);
@@ -329,23 +345,14 @@ enum err verbs_post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, u3
     return e;
 }
 
+enum err verbs_post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 count,
+                         u32 *posted, struct why *why)
+{
+    return post(qp, post_one_send, wr, count, posted, why);
+}
+
 enum err verbs_post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u32 count,
                          u32 *posted, struct why *why)
 {
-    struct verbs_device *device = qp->pd->device;
-    enum err e = OK;
-    u32 i;
-
-    lock_acquire(&device->lock);
-    for (i = 0; i < count && e == OK; i += e == OK) {
-        e = check_recv(qp, &wr[i], why);
-        if (e == OK)
-            e = device->ops->post_recv(qp, &wr[i], why);
-    }
-    if (i)
-        device->ops->doorbell(qp);
-    lock_release(&device->lock);
-    if (posted)
-        *posted = i;
-    return e;
+    return post(qp, post_one_recv, wr, count, posted, why);
 }

@@ -169,7 +169,7 @@ struct verbs_qp_attr {
     u8 min_rnr_timer;
     /* to RTS */
     u32 sq_psn; /* random, so that packets of an earlier connection do not fit in */
-    u8 timeout, retry_cnt, rnr_retry;
+    u8 timeout, retry_cnt, rnr_retry; /* timeout: see verbs_timeout_code */
     u8 max_rd_atomic;
 };
 /* attr may be NULL to RESET and to ERR. To ERR: all work that is posted is flushed, in order. To RESET: it is

@@ -20,3 +20,12 @@ const char *wc_status_name(enum wc_status status)
 
     return (unsigned)status < WC_STATUS_COUNT && names[status] ? names[status] : "unknown status";
 }
+
+u8 verbs_timeout_code(u64 ns)
+{
+    u8 code = 1;
+
+    while (code < 31 && 4096ull << code < ns)
+        code++;
+    return code;
+}

@@ -23,6 +23,9 @@ enum wc_status {
 /* "remote access error". Never NULL. */
 const char *wc_status_name(enum wc_status status);
 
+/* The code of the shortest time-out of that many ns or more: 4.096 us << code, 1 to 31. */
+u8 verbs_timeout_code(u64 ns);
+
 enum wr_opcode {
     WR_RDMA_WRITE = 0,
     WR_RDMA_WRITE_WITH_IMM = 1,

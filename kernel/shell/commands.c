@@ -145,6 +145,7 @@ static enum err run_reboot(unsigned argc, char **argv, struct why *why)
     (void)argc, (void)argv, (void)why;
     CALL_HOOKS(going_down);
     console_print("This host restarts.\n");
+    CALL_HOOKS(stop);
     arch_reboot();
 }
 SHELL_COMMAND(reboot, .name = "reboot", .help = "stop all VMs and restart this host",
@@ -155,6 +156,7 @@ static enum err run_poweroff(unsigned argc, char **argv, struct why *why)
     (void)argc, (void)argv, (void)why;
     CALL_HOOKS(going_down);
     console_print("This host powers off.\n");
+    CALL_HOOKS(stop);
     arch_poweroff();
 }
 SHELL_COMMAND(poweroff, .name = "poweroff", .help = "stop all VMs and turn this host off",

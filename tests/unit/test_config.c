@@ -51,6 +51,21 @@ static void nothing_is_a_host_named_ferry_without_vms(void **state)
     assert_int_equal(config.vm_count + config.file_count + config.prefix, 0);
 }
 
+static void rdma_has_its_time_outs(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("host a"), 0);
+    assert_int_equal(config.rdma_timeout, 500);
+    assert_int_equal(config.rdma_retries, 7);
+    assert_int_equal(parse("rdma-timeout 60000\nrdma-retries 0"), 0);
+    assert_int_equal(config.rdma_timeout, 60000);
+    assert_int_equal(config.rdma_retries, 0);
+    assert_wrong("rdma-timeout 0", 1, "milliseconds, from 1 to 60000");
+    assert_wrong("rdma-timeout 1s", 1, "milliseconds, from 1 to 60000");
+    assert_wrong("rdma-retries 8", 1, "from 0 to 7");
+    assert_int_equal(config.rdma_retries, 7);
+}
+
 static void every_key_is_understood(void **state)
 {
     (void)state;
@@ -326,6 +341,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_a_host_named_ferry_without_vms),
+        cmocka_unit_test(rdma_has_its_time_outs),
         cmocka_unit_test(every_key_is_understood),
         cmocka_unit_test(every_wrong_value_is_named_with_what_was_expected),
         cmocka_unit_test(an_unknown_key_says_what_is_near),

@@ -141,6 +141,21 @@ static void a_driver_is_found_by_the_ids_that_it_names(void **state)
     assert_null(pci_driver_find(&d, drivers, drivers + 2));
 }
 
+static void devices_that_are_driven_are_stopped_from_writing_to_memory(void **state)
+{
+    static const struct pci_driver driver = {.name = "test"};
+    struct function *driven = add(0, 3, 0, 0x100e8086, 0x02000003, 0);
+    struct function *other = add(0, 4, 0, 0x12345678, 0x0c033000, 0);
+
+    (void)state;
+    driven->config[1] = other->config[1] = 0x02b00007;
+    assert_int_equal(pci_scan(&access), 2);
+    pci_at(0)->driver = &driver;
+    pci_stop_all();
+    assert_int_equal(driven->config[1] & 0xffff, 3);
+    assert_int_equal(other->config[1] & 0xffff, 7);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -149,6 +164,7 @@ int main(void)
         TEST(buses_behind_bridges_are_found_and_a_loop_ends),
         TEST(further_functions_count_only_where_the_first_says_so),
         TEST(more_devices_than_there_is_room_for_are_left_out),
+        TEST(devices_that_are_driven_are_stopped_from_writing_to_memory),
         TEST(a_driver_is_found_by_the_ids_that_it_names),
     };
 

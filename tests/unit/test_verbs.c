@@ -130,6 +130,16 @@ static void a_key_does_not_come_back_soon(void **state)
     }
 }
 
+static void a_time_out_is_rounded_up_to_what_the_wire_has(void **state)
+{
+    (void)state;
+    assert_int_equal(verbs_timeout_code(0), 1);
+    assert_int_equal(verbs_timeout_code(8192), 1);
+    assert_int_equal(verbs_timeout_code(8193), 2);
+    assert_int_equal(verbs_timeout_code(500000000), 17);
+    assert_int_equal(verbs_timeout_code(U64_MAX), 31);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -141,6 +151,7 @@ int main(void)
         T(prohibited_transitions_say_why),
         T(a_region_lies_within_its_frames),
         T(a_key_does_not_come_back_soon),
+        T(a_time_out_is_rounded_up_to_what_the_wire_has),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

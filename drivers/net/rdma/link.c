@@ -2,6 +2,7 @@
 #include "drivers/net/roce/nic.h"
 #include "kernel/arch.h"
 #include "kernel/frames.h"
+#include "kernel/host.h"
 #include "kernel/log.h"
 
 #define TARGET_SIZE  MIB(2)
@@ -10,8 +11,6 @@
 #define LEAST_SLOT   256
 #define RESOLVE_TIME SEC(3)
 #define CLOSE_TIME   SEC(2)
-#define PATIENCE     17 /* 4.096 us << 17 = 537 ms: an emulated host stands still for that long */
-#define RETRIES      7
 #define RNR_TIMER    14 /* 1 ms */
 
 static void notify(struct verbs_cq *cq, void *ctx)
@@ -143,8 +142,8 @@ enum err rdma_link_connect(struct rdma_link *l, struct ip *ip, const struct rdma
                               .max_rd_atomic = 16,
                               .min_rnr_timer = RNR_TIMER,
                               .sq_psn = l->mine.psn,
-                              .timeout = PATIENCE,
-                              .retry_cnt = RETRIES,
+                              .timeout = verbs_timeout_code(MSEC(host_config.rdma_timeout)),
+                              .retry_cnt = host_config.rdma_retries,
                               .rnr_retry = 7};
     mac_t mac;
     enum err e = ip_resolve(ip, (ip4_t){a.dest_ip}, RESOLVE_TIME, &mac, why);
