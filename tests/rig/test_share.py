@@ -60,6 +60,19 @@ def test_guests_that_write_while_their_pages_are_merged_keep_every_byte(host, ki
     assert kind == "intel" or (merged > 100 and copied > 50), (merged, copied)
 
 
+def test_a_write_to_a_shared_page_is_seen_by_a_vcpu_that_does_not_leave_its_guest(host, kind, make_vm):
+    """Fails where copying does not make the other CPU forget the old frame (vm.c, shoot_down)."""
+    make_vm("seen", "seen.elf", memory="8M", cpus=2)
+    with host.console("seen") as console:
+        console.expect("filled")
+    for _ in range(2):
+        host.run("share now", timeout=120)
+    with host.console("seen") as console:
+        console.type("x")
+        console.expect("DONE passed=2 failed=0", LINUX_LIMIT[kind])
+    assert vm_row(host, "seen")[5] >= 250  # were copied
+
+
 def test_two_linux_guests_share_what_they_have_in_common(patience, host, kind, make_vm):
     for name in ("l1", "l2"):
         make_vm(name, "vmlinuz", initrd="initrd.gz", memory="128M", cmdline="console=ttyS0")
