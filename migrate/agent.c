@@ -58,10 +58,10 @@ enum err agent_add_peer(struct agent *a, const char *name, ip4_t address, const 
 static bool is_needed(const struct agent *a, const struct vm *vm)
 {
     for (unsigned i = 0; i < AGENT_BORROWS; i++)
-        if (a->borrow[i].used && a->borrow[i].vm == vm && a->borrow[i].left)
+        if (a->borrow[i].used && a->borrow[i].vm == vm)
             return true;
     for (unsigned i = 0; i < AGENT_MOVES; i++)
-        if (a->out[i].vm == vm && a->out[i].phase != MOVE_FREE && a->out[i].phase < MOVE_DONE)
+        if (a->out[i].vm == vm && a->out[i].out)
             return true;
     return false;
 }
@@ -82,11 +82,17 @@ void agent_unclaim(struct agent *a, struct vm *vm)
 void agent_forget(struct agent *a, const struct vm *vm)
 {
     for (unsigned i = 0; i < AGENT_BORROWS; i++)
-        if (a->borrow[i].used && a->borrow[i].vm == vm)
+        if (a->borrow[i].used && a->borrow[i].vm == vm) {
+            borrow_abandon(&a->borrow[i], E_STATE);
             a->borrow[i].vm = NULL;
+        }
     for (unsigned i = 0; i < AGENT_MOVES; i++) {
-        if (a->out[i].vm == vm)
+        if (a->out[i].vm == vm) {
+            if (a->out[i].out)
+                pages_detach(&a->out[i].out->pages);
             a->out[i].vm = NULL;
+            outgoing_abort(&a->out[i], "it is lost");
+        }
         if (a->in[i].vm == vm)
             a->in[i].vm = NULL;
     }
@@ -113,30 +119,43 @@ struct move *agent_find_move(struct move *moves, const struct peer *p, const str
     return NULL;
 }
 
+/* Slots may be returned twice: the borrower repeats what may have been lost with a link. */
 static void returned(struct peer *p, const struct message_runs *r)
 {
     struct agent *a = p->agent;
+    struct lease *l = NULL;
 
-    for (unsigned i = 0; i < AGENT_LEASES; i++) {
-        struct lease *l = &a->lease[i];
-
-        if (!l->used || l->peer != p || !epoch_equal(&l->epoch, &r->l.epoch))
-            continue;
-        for (u32 k = 0; k < r->l.count; k++)
-            if (!lease_return(l, r->run[k].first, r->run[k].count)) {
-                p->refused++;
-                return;
-            }
-    }
+    for (unsigned i = 0; i < AGENT_LEASES; i++)
+        if (a->lease[i].used && a->lease[i].peer == p &&
+            epoch_equal(&a->lease[i].epoch, &r->l.epoch))
+            l = &a->lease[i];
+    for (u32 k = 0; l && k < r->l.count; k++)
+        if (!lease_return(l, r->run[k].first, r->run[k].count)) {
+            p->refused++;
+            return;
+        }
+    if (!l || !l->left)
+        peer_send_plain(p, MESSAGE_LEASE_OVER, &r->l.epoch);
 }
 
-static void recalled(struct peer *p, const struct epoch *e)
+static struct borrow *find_borrow(struct peer *p, const struct epoch *e)
 {
     struct agent *a = p->agent;
 
     for (unsigned i = 0; i < AGENT_BORROWS; i++)
         if (a->borrow[i].used && a->borrow[i].peer == p && epoch_equal(&a->borrow[i].epoch, e))
-            a->borrow[i].recalled = true;
+            return &a->borrow[i];
+    return NULL;
+}
+
+static void about_borrow(struct peer *p, const struct message_plain *m)
+{
+    struct borrow *b = find_borrow(p, &m->epoch);
+
+    if (b && m->h.type == MESSAGE_RECALL)
+        b->recalled = true;
+    else if (b && !b->left)
+        b->over = true;
 }
 
 /* Those that the source sends; those that the target sends. */
@@ -180,7 +199,8 @@ void agent_message(struct peer *p, const struct message_header *h)
         break;
     case MESSAGE_OFFER: incoming_offer(p, (const void *)h); break;
     case MESSAGE_RETURN: returned(p, (const void *)h); break;
-    case MESSAGE_RECALL: recalled(p, &((const struct message_plain *)h)->epoch); break;
+    case MESSAGE_RECALL:
+    case MESSAGE_LEASE_OVER: about_borrow(p, (const void *)h); break;
     default: move_message(p, h); break;
     }
 }
@@ -190,28 +210,36 @@ void agent_marker(struct peer *p, u32 value)
     incoming_marker(p, value);
 }
 
+static void lose_vm(struct agent *a, struct vm *vm, const char *text)
+{
+    agent_forget(a, vm);
+    a->ops->lost(vm, text);
+}
+
+static void lose_borrow(struct agent *a, struct borrow *b)
+{
+    char text[AGENT_TEXT];
+
+    if (b->lost)
+        return;
+    borrow_lose(b);
+    str_format(text, sizeof(text), "%s was restarted and has lost %llu pages that it lent to %s",
+               b->peer->name, (unsigned long long)b->left, b->name);
+    if (b->left && b->vm)
+        lose_vm(a, b->vm, text);
+}
+
 /* The peer has lost all that it knew. */
 static void peer_is_new(struct peer *p)
 {
     struct agent *a = p->agent;
-    char text[AGENT_TEXT];
 
     for (unsigned i = 0; i < AGENT_LEASES; i++)
         if (a->lease[i].used && a->lease[i].peer == p)
             lease_void(&a->lease[i]);
-    for (unsigned i = 0; i < AGENT_BORROWS; i++) {
-        struct borrow *b = &a->borrow[i];
-
-        if (!b->used || b->peer != p || !b->active || b->lost)
-            continue;
-        if (b->left && b->vm) {
-            str_format(text, sizeof(text),
-                       "%s was restarted and has lost %llu pages that it lent to %s", p->name,
-                       (unsigned long long)b->left, b->name);
-            a->ops->lost(b->vm, text);
-        }
-        borrow_lose(b);
-    }
+    for (unsigned i = 0; i < AGENT_BORROWS; i++)
+        if (a->borrow[i].used && a->borrow[i].peer == p && a->borrow[i].active)
+            lose_borrow(a, &a->borrow[i]);
     for (unsigned i = 0; i < AGENT_MOVES; i++) {
         struct move *m = &a->out[i];
 
@@ -222,7 +250,8 @@ static void peer_is_new(struct peer *p)
                    m->name);
         m->phase = MOVE_LOST;
         m->figures.ended = time_now();
-        a->ops->lost(m->vm, m->text);
+        if (m->vm)
+            lose_vm(a, m->vm, m->text);
     }
 }
 
@@ -232,6 +261,9 @@ void agent_link_up(struct peer *p, bool same_incarnation)
 
     if (!same_incarnation)
         peer_is_new(p);
+    for (unsigned i = 0; i < AGENT_BORROWS; i++)
+        if (a->borrow[i].used && a->borrow[i].peer == p)
+            borrow_link_up(&a->borrow[i]);
     for (unsigned i = 0; i < AGENT_MOVES; i++) {
         if (a->out[i].phase != MOVE_FREE && a->out[i].peer == p)
             outgoing_link_up(&a->out[i]);

@@ -441,7 +441,7 @@ static u64 drain(struct borrow *b)
             return b->drain_next;
         }
     }
-    return now;
+    return b->figures.drained != before ? now : now + MSEC(1); /* all are on their way */
 }
 
 /* --- returning -------------------------------------------------------------------------------------------- */
@@ -503,6 +503,17 @@ void borrow_activate(struct borrow *b)
     b->active = true;
 }
 
+void borrow_link_up(struct borrow *b)
+{
+    lock_acquire(&b->lock);
+    for (u32 i = 0; i < b->chunks; i++)
+        for (u32 k = 0; k < b->chunk[i]->count; k++)
+            if (b->chunk[i]->slot[k].state == SLOT_RETURNED &&
+                !(b->chunk[i]->to_return[k / 64] >> (k % 64) & 1))
+                mark_return(b, i * BORROW_CHUNK + k);
+    lock_release(&b->lock);
+}
+
 /* Posts what could not be posted; says when the lender does not answer. */
 static void help_waiting(struct borrow *b)
 {
@@ -532,12 +543,47 @@ static void help_waiting(struct borrow *b)
     }
 }
 
+/* Takes a fill that waits, of those whose page is gone or of all. */
+static struct fill *take_fill(struct borrow *b, bool dropped)
+{
+    struct fill *fill, *found = NULL;
+
+    lock_acquire(&b->lock);
+    LIST_FOR_EACH(fill, &b->waiting, link)
+    {
+        if (!found && (!dropped || fill->dropped))
+            found = fill;
+    }
+    if (found)
+        list_remove(&found->link);
+    lock_release(&b->lock);
+    return found;
+}
+
+/* A READ that is under way for one has users of its own of the frame. */
+void borrow_abandon(struct borrow *b, enum err why)
+{
+    struct fill *fill;
+
+    while ((fill = take_fill(b, false)))
+        pmap_fill_done(fill, why);
+}
+
+static void abandon_dropped(struct borrow *b)
+{
+    struct fill *fill;
+
+    while ((fill = take_fill(b, true)))
+        pmap_fill_done(fill, E_STATE);
+}
+
 u64 borrow_poll(struct borrow *b)
 {
     u64 next = U64_MAX;
 
     if (!b->used || !b->active || b->lost)
         return U64_MAX;
+    abandon_dropped(b);
     help_waiting(b);
     if (!b->left) /* the VM may be gone */
         b->prefetch = b->prefetch_end;
@@ -555,33 +601,15 @@ u64 borrow_poll(struct borrow *b)
 
 void borrow_lose(struct borrow *b)
 {
-    struct fill *fill;
-
     lock_acquire(&b->lock);
     b->lost = true;
     lock_release(&b->lock);
-    for (;;) {
-        lock_acquire(&b->lock);
-        fill = list_empty(&b->waiting) ? NULL : CONTAINER_OF(b->waiting.next, struct fill, link);
-        if (fill)
-            list_remove(&fill->link);
-        lock_release(&b->lock);
-        if (!fill)
-            return;
-        pmap_fill_done(fill, E_IO);
-    }
+    borrow_abandon(b, E_IO);
 }
 
 bool borrow_is_over(struct borrow *b)
 {
-    if (b->left || b->fetching)
-        return false;
-    if (b->lost || b->peer->state != PEER_UP)
-        return b->lost;
-    for (u32 i = 0; i < b->chunks; i++)
-        if (b->chunk[i]->returns)
-            return false;
-    return true;
+    return !b->left && !b->fetching && (b->over || b->lost || !b->chunks);
 }
 
 void borrow_free(struct borrow *b)

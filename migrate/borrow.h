@@ -42,6 +42,7 @@ struct borrow {
     bool active; /* the VM is this host's: slots may be fetched and returned */
     bool recalled;
     bool lost; /* the lender has lost them */
+    bool over; /* the lender has all of them back */
     struct lock lock;
     struct epoch epoch;
     struct peer *peer;
@@ -79,12 +80,16 @@ void borrow_begin(struct borrow *b, struct peer *peer, const struct epoch *epoch
 enum err borrow_add_chunk(struct borrow *b, const struct message_chunk *m) MUST_CHECK;
 /* Is there such a slot, to be used? Then it has a user more. */
 bool borrow_use(struct borrow *b, u32 slot, u32 page);
+/* What was said over the last link may be lost. */
+void borrow_link_up(struct borrow *b);
 /* From now on slots are fetched and returned. */
 void borrow_activate(struct borrow *b);
 /* Does what is due: what faults wait for, what is fetched ahead, draining, returns. Returns when next, ns. */
 u64 borrow_poll(struct borrow *b);
-/* The VM is gone, with all its pages; b is over when it has returned all, or at once without a link. */
+/* No page needs a slot any more, and the lender knows, or has lost them. */
 bool borrow_is_over(struct borrow *b);
 void borrow_free(struct borrow *b);
+/* Ends the faults that wait, with that error: the VM stands still, and is about to go. */
+void borrow_abandon(struct borrow *b, enum err why);
 /* The lender has lost what it lent: waiting vCPUs are told. */
 void borrow_lose(struct borrow *b);

@@ -552,6 +552,7 @@ static void run_alone(struct move *m)
         release(m);
         b->lost = true;
         a->ops->lost(m->vm, m->text);
+        agent_forget(a, m->vm);
         return;
     }
     agent_say(a, "%s was restarted and does not have %s any more: it runs here", m->peer->name,
@@ -640,8 +641,10 @@ u64 incoming_poll(struct move *m)
         if (m->in && keys_are_closed(m->in)) {
             struct borrow *b = m->in->borrow;
 
-            a->ops->end(m->vm);
-            agent_forget(a, m->vm);
+            struct vm *vm = m->vm;
+
+            agent_forget(a, vm);
+            a->ops->end(vm);
             borrow_free(b);
             release(m);
         }

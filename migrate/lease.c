@@ -91,12 +91,14 @@ bool lease_return(struct lease *l, u32 first, u32 count)
 {
     for (u32 i = 0; i < count; i++) {
         u32 slot = first + i;
-        hpa_t frame = slot < first ? HPA(0) : lease_frame(l, slot);
-        struct lease_chunk *c;
+        struct lease_chunk *c =
+            slot >= first && slot / LEASE_CHUNK < l->chunks ? l->chunk[slot / LEASE_CHUNK] : NULL;
+        hpa_t frame = lease_frame(l, slot);
 
-        if (!frame.v)
+        if (!c || slot % LEASE_CHUNK >= c->count)
             return false;
-        c = l->chunk[slot / LEASE_CHUNK];
+        if (!frame.v)
+            continue; /* is back already */
         c->frame[slot % LEASE_CHUNK] = HPA(0);
         frame_put(frame);
         l->left--;

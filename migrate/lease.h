@@ -40,7 +40,7 @@ enum err lease_open(struct lease *l, bool partial, struct message_chunk *m, bool
                     struct why *why) MUST_CHECK;
 /* The frame of a slot, 0 where there is none (any more). */
 hpa_t lease_frame(const struct lease *l, u32 slot);
-/* The borrower does not need it any more. False: it does not have it. */
+/* The borrower does not need them any more; it may say so twice. False: there are no such slots. */
 bool lease_return(struct lease *l, u32 first, u32 count);
 /* Ends it: keys first, then, by lease_poll, the frames lose their user. */
 void lease_void(struct lease *l);

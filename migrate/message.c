@@ -30,6 +30,7 @@ static const struct form form[MESSAGE_TYPES] = {
     [MESSAGE_DENY] = {"deny", sizeof(struct message_plain), 0},
     [MESSAGE_RETURN] = {"return", sizeof(struct message_runs), sizeof(struct message_run_of)},
     [MESSAGE_RECALL] = {"recall", sizeof(struct message_plain), 0},
+    [MESSAGE_LEASE_OVER] = {"lease-over", sizeof(struct message_plain), 0},
 };
 
 const char *message_name(enum message_type type)

@@ -31,6 +31,7 @@ enum message_type {
     MESSAGE_DENY,         /* source: there is no such migration */
     MESSAGE_RETURN,       /* borrower: these slots are not needed any more */
     MESSAGE_RECALL,       /* lender: fetch what you have of mine */
+    MESSAGE_LEASE_OVER,   /* lender: all slots are back */
     MESSAGE_TYPES
 };
 /* "ask-grant". Never NULL. */
@@ -68,7 +69,7 @@ struct message_list {
 ASSERT_SIZE(struct message_list, 56);
 #define MESSAGE_ROOM (MESSAGE_SIZE - sizeof(struct message_list))
 
-struct message_plain { /* READY, RUNNING, DENY, RECALL */
+struct message_plain { /* READY, RUNNING, DENY, RECALL, LEASE_OVER */
     struct message_header h;
     struct epoch epoch;
 };

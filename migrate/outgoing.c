@@ -59,27 +59,25 @@ static enum err send_offer(struct move *m, struct why *why)
     return OK;
 }
 
-/* What comes back when the VM stays: everything is as it was. */
-static void release(struct move *m, bool vm_stays)
+/* Frees what it took; the VM is as it was before, or is gone. */
+static void release(struct move *m)
 {
     struct outgoing *o = m->out;
+    struct vm *vm =
+        m->phase == MOVE_ABORTED ? m->vm : NULL; /* NULL too if it has been lost since */
 
-    if (!o)
-        return;
-    if (vm_stays) {
-        pages_destroy(&o->pages);
-        if (o->slowed)
-            ops_of(m)->slow_down(m->vm, 0);
-        ops_of(m)->hold_merging(m->vm, false);
-        agent_unclaim(m->peer->agent, m->vm);
-    } else {
-        pages_destroy(&o->pages);
-    }
+    pages_destroy(&o->pages);
+    if (vm && o->slowed)
+        ops_of(m)->slow_down(vm, 0);
+    if (vm)
+        ops_of(m)->hold_merging(vm, false);
     if (o->state.v)
         frame_put(o->state);
     heap_free(o);
     m->out = NULL;
     m->figures.ended = time_now();
+    if (vm)
+        agent_unclaim(m->peer->agent, vm);
 }
 
 /* Frames that are behind a key, or still on their way, are let go when that is over: by the lease, and by the link. The
@@ -95,7 +93,7 @@ void outgoing_abort(struct move *m, const char *text)
         return;
     if (text)
         str_copy(m->text, sizeof(m->text), text);
-    if (m->phase == MOVE_STOPPED || m->phase == MOVE_FINAL)
+    if (m->vm && (m->phase == MOVE_STOPPED || m->phase == MOVE_FINAL))
         ops_of(m)->go_on(m->vm);
     m->phase = MOVE_ABORTED;
     m->figures.ended = time_now();
@@ -144,8 +142,8 @@ static enum err begin(struct agent *a, struct vm *vm, const char *name, struct p
     e = send_offer(m, why);
     if (e) {
         lease_void(l);
-        m->phase = MOVE_ABORTED;
-        release(m, true);
+        a->ops->hold_merging(vm, false);
+        release(m);
         m->phase = MOVE_FREE;
         return e;
     }
@@ -395,14 +393,16 @@ static void commit(struct move *m)
 static void handed_over(struct move *m)
 {
     struct agent *a = m->peer->agent;
+    struct vm *vm;
 
     m->figures.ran = time_now();
     m->figures.downtime = m->figures.ran - m->figures.stopped;
     m->phase = MOVE_DONE;
+    m->figures.ended = time_now();
     m->out->lease->lent = true;
-    release(m, false);
-    a->ops->end(m->vm);
-    agent_forget(a, m->vm);
+    vm = m->vm;
+    agent_forget(a, vm);
+    a->ops->end(vm);
     agent_say(a, "%s runs on %s", m->name, m->peer->name);
 }
 
@@ -479,9 +479,11 @@ u64 outgoing_poll(struct move *m)
         if (time_now() >= m->next)
             send_run(m);
         return m->next;
+    case MOVE_DONE:
     case MOVE_ABORTED:
+    case MOVE_LOST:
         if (m->out && !in_flight(m))
-            release(m, true);
+            release(m);
         return m->out ? time_now() + MSEC(1) : U64_MAX;
     default: return U64_MAX;
     }

@@ -93,7 +93,8 @@ enum err pages_create(struct pages *g, struct move *m, struct lease *lease)
     if (!g->sent || !g->grant || map_create(&g->slot_of, p->count[PAGE_SHARED]) ||
         map_create(&g->leader_of, p->count[PAGE_SHARED]))
         return E_NOMEM;
-    return dirty_attach(p, DIRTY_MOVE);
+    g->attached = dirty_attach(p, DIRTY_MOVE) == OK;
+    return g->attached ? OK : E_NOMEM;
 }
 
 static void drop_wanted(const struct pages_wanted *w)
@@ -102,12 +103,18 @@ static void drop_wanted(const struct pages_wanted *w)
         frame_put(w->leads);
 }
 
+void pages_detach(struct pages *g)
+{
+    if (g->attached)
+        dirty_detach(g->move->pmap, DIRTY_MOVE);
+    g->attached = false;
+}
+
 void pages_destroy(struct pages *g)
 {
     if (!g->move)
         return;
-    if (g->move->pmap->dirty[DIRTY_MOVE])
-        dirty_detach(g->move->pmap, DIRTY_MOVE);
+    pages_detach(g);
     for (u32 i = g->write_grant; i < g->grants; i++) {
         for (u32 k = i == g->write_grant ? g->write_at : 0; k < g->grant[i].count; k++)
             drop_wanted(&g->grant[i].page[k]);

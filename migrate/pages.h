@@ -44,6 +44,7 @@ struct pages {
     u32 grants, room, asked; /* asked for; room for; not given yet */
     struct frame_map slot_of, leader_of;
     u64 cursor;
+    bool attached;             /* the Pmap tells it of dirty pages */
     bool walking;              /* a round is under way */
     u32 write_grant, write_at; /* given grants are written up to there */
     struct pages_wanted want[PAGES_GRANT];
@@ -77,6 +78,8 @@ struct pages {
 
 /* E_NOMEM. lease: where pages that stay get their slots. */
 enum err pages_create(struct pages *g, struct move *m, struct lease *lease) MUST_CHECK;
+/* The VM may go. */
+void pages_detach(struct pages *g);
 /* After nothing is in flight any more. */
 void pages_destroy(struct pages *g);
 /* Counts what there is, for the figures, and splits large mappings. */

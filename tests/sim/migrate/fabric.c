@@ -626,7 +626,7 @@ static u64 next_of(const struct fqp *q, u64 next)
     for (u32 i = q->send_tail; i != q->send_head; i++) {
         const struct fwr *w = &q->send[i % q->base.max_send_wr];
 
-        if (w->complete_at)
+        if (w->complete_at && i == q->send_tail) /* in order */
             next = MIN(next, w->complete_at);
         if (!w->executed && !waiting) {
             if (!w->complete_at)

@@ -1,11 +1,51 @@
-/* Migration in the simulator.   sim [FIRST [SEEDS [-v]]] */
+/* Migration between hosts that fail, in the simulator.
+ *
+ *     migrate FIRST SEEDS [-v]     random runs: faults at random moments
+ *     migrate --single             each fault at each event of one migration
+ *     migrate --pairs              each pair of faults at the events of the hand-off
+ *
+ * Each run moves VM one from host A to host B, lets it be used there, and fetches what was left behind. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "kernel/frames.h"
 #include "kernel/timer.h"
 #include "world.h"
 
-#define PAGES 64
+#define PAGES      64
+#define FAULTS     4
+#define BATCH      200 /* runs of one process: a fake machine has so many contexts */
+#define QUIET_LATE MSEC(1)
+#define LIMIT      20 /* seconds, for a run */
+
+enum fault_kind { CUT, CUT_LONG, KILL_A, KILL_B, CANCEL, RECALL, FAULT_KINDS };
+static const char *const fault_name[] = {
+    "the link is cut for 300 ms",           "the link is cut for 9 s",
+    "host A is killed, and back after 3 s", "host B is killed, and back after 3 s",
+    "the migration is cancelled",           "host A recalls what it lends"};
+
+struct fault {
+    enum fault_kind kind;
+    u64 event;
+    u64 heal_at;
+    bool done;
+};
+
+struct plan {
+    u64 seed;
+    struct fault fault[FAULTS];
+    unsigned faults;
+    bool pull;
+    unsigned trips;
+};
+
+static struct world w;
+static struct plan plan;
+static bool trace;
+static u64 committed_events[2]; /* the hand-off's first and last, of a run without faults */
 
 /* A host whose power is gone frees nothing. */
 const char *__asan_default_options(void);
@@ -14,31 +54,59 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-static struct world w;
+static void tell_plan(void)
+{
+    for (unsigned i = 0; i < plan.faults; i++)
+        fprintf(stderr, "  from event %llu on %s\n", (unsigned long long)plan.fault[i].event,
+                fault_name[plan.fault[i].kind]);
+}
+
+static void hangs(int unused)
+{
+    (void)unused;
+    world_broken("it does not end");
+}
+
+static void expect(bool what, const char *text)
+{
+    if (!what)
+        world_broken("%s", text);
+}
+
+/* --- what is there --------------------------------------------------------------------------------------- */
+
+static struct vm *one_on(u32 host)
+{
+    return world_find(&w, host, "one");
+}
 
 static bool connected(struct world *world)
 {
     for (u32 i = 0; i < WORLD_HOSTS; i++)
-        if (world->host[i].agent->peer[0].state != PEER_UP)
+        if (!world->host[i].alive || world->host[i].agent->peer[0].state != PEER_UP)
             return false;
     return true;
 }
 
-static bool moved_to(u32 host)
+static bool runs_on(u32 host)
 {
-    struct vm *vm = world_find(&w, host, "one");
+    struct vm *vm = one_on(host);
 
-    return vm && vm->running && !world_find(&w, !host, "one");
+    return vm && vm->running && !vm->stopped;
 }
-static bool at_b(struct world *world)
+
+static bool is_over(struct world *world)
 {
     (void)world;
-    return moved_to(1);
-}
-static bool at_a(struct world *world)
-{
-    (void)world;
-    return moved_to(0);
+    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+        const struct agent *a = w.host[i].agent;
+
+        for (unsigned k = 0; w.host[i].alive && k < AGENT_MOVES; k++)
+            if (a->out[k].out || a->in[k].in ||
+                (a->out[k].phase != MOVE_FREE && a->out[k].phase < MOVE_DONE))
+                return false;
+    }
+    return true;
 }
 
 static void populate(void)
@@ -59,76 +127,314 @@ static void populate(void)
         if (kind == 2)
             world_fill(two, i, i % 8 + 1);
     }
-    for (u64 i = 0; i < PAGES; i++)
-        for (u64 k = 0; k < PAGES; k++) {
-            if (!memcmp(one->oracle->memory + i * PAGE_SIZE, two->oracle->memory + k * PAGE_SIZE,
-                        PAGE_SIZE))
-                (void)world_merge(one, i, two, k);
-            if (i < k && !memcmp(one->oracle->memory + i * PAGE_SIZE,
-                                 one->oracle->memory + k * PAGE_SIZE, PAGE_SIZE))
-                (void)world_merge(one, k, one, i);
+    world_merge_equal(one, two);
+}
+
+/* --- faults ------------------------------------------------------------------------------------------------ */
+
+static void strike(struct fault *f)
+{
+    struct why why;
+
+    f->done = true;
+    if (trace)
+        printf("%9llu us  event %llu: %s\n", (unsigned long long)(time_now() / 1000),
+               (unsigned long long)w.events, fault_name[f->kind]);
+    switch (f->kind) {
+    case CUT:
+    case CUT_LONG:
+        fabric_cut(w.fabric, 0, 1, true);
+        f->heal_at = time_now() + (f->kind == CUT ? MSEC(300) : SEC(9));
+        break;
+    case KILL_A:
+    case KILL_B:
+        if (!w.host[f->kind == KILL_B].alive)
+            break;
+        world_kill(&w, f->kind == KILL_B);
+        f->heal_at = time_now() + SEC(3);
+        break;
+    case CANCEL:
+        for (u32 i = 0; i < WORLD_HOSTS; i++)
+            if (w.host[i].alive && agent_cancel(w.host[i].agent, "one", &why) == OK)
+                w.host[i].woken = true;
+        break;
+    case RECALL:
+        if (w.host[0].alive)
+            agent_recall(w.host[0].agent);
+        break;
+    default: break;
+    }
+}
+
+static void heal(struct fault *f)
+{
+    f->heal_at = 0;
+    if (f->kind == CUT || f->kind == CUT_LONG)
+        fabric_cut(w.fabric, 0, 1, false);
+    else
+        world_boot(&w, f->kind == KILL_B);
+    if (trace)
+        printf("%9llu us  it is over that %s\n", (unsigned long long)(time_now() / 1000),
+               fault_name[f->kind]);
+}
+
+static void on_tick(struct world *world)
+{
+    world->tick_at = U64_MAX;
+    for (unsigned i = 0; i < plan.faults; i++) {
+        struct fault *f = &plan.fault[i];
+
+        if (f->heal_at && f->heal_at <= time_now())
+            heal(f);
+        if (f->heal_at)
+            world->tick_at = MIN(world->tick_at, f->heal_at);
+    }
+}
+
+static bool is_healed(struct world *world)
+{
+    return world->tick_at == U64_MAX;
+}
+
+static void on_event(struct world *world)
+{
+    for (unsigned i = 0; i < plan.faults; i++) {
+        struct fault *f = &plan.fault[i];
+
+        if (!f->done && world->events >= f->event) {
+            strike(f);
+            world->guest_every = QUIET_LATE;
+            on_tick(world);
         }
+    }
+    if (world->host[0].alive && !committed_events[0] &&
+        world->host[0].agent->out[0].phase == MOVE_STOPPED)
+        committed_events[0] = world->events;
+    if (world->host[0].alive && committed_events[0] && !committed_events[1] &&
+        world->host[0].agent->out[0].phase == MOVE_DONE)
+        committed_events[1] = world->events;
 }
 
-static void expect(bool what, const char *text)
+/* --- one run ------------------------------------------------------------------------------------------------- */
+
+static bool struck(enum fault_kind kind)
 {
-    if (!what)
-        world_broken("%s", text);
+    for (unsigned i = 0; i < plan.faults; i++)
+        if (plan.fault[i].done && plan.fault[i].kind == kind)
+            return true;
+    return false;
 }
 
-static void move(u32 from, u32 to)
+/* From where it is to the other host, if it runs and they are connected. */
+static bool order(void)
 {
+    u32 from = !runs_on(0);
+    struct agent *source = w.host[from].agent, *target = w.host[!from].agent;
     struct move *m;
     struct why why;
-    char name[8] = "hosta";
 
-    name[4] = (char)('a' + to);
-    if (agent_move_to(w.host[from].agent, "one", name, &m, &why))
+    if (!runs_on(from) || !connected(&w))
+        return false;
+    if (plan.pull ? agent_move_from(target, "one", w.host[from].name, &why)
+                  : agent_move_to(source, "one", w.host[!from].name, &m, &why))
         world_broken("%s", why.text);
-    w.host[from].woken = true;
+    w.host[0].woken = w.host[1].woken = true;
+    if (plan.pull) /* the offer is under way when it is over */
+        (void)world_run(&w, NULL, USEC(30));
+    return true;
 }
 
-static void one_run(u64 seed, bool trace)
+/* Where the VM is now, and that it is what it must be. */
+static void judge(void)
 {
-    world_create(&w, seed);
+    bool a = runs_on(0), b = runs_on(1);
+    const struct oracle *o = &w.oracle[0];
+
+    if (a || b) {
+        if (o->lost)
+            world_broken("VM one runs, and was said to be lost");
+        world_check_memory(one_on(b));
+        return;
+    }
+    if (!o->lost && !o->owner_died)
+        world_broken("VM one runs nowhere, and nobody says that it is lost");
+    if (!struck(KILL_A) && !struck(KILL_B))
+        world_broken("VM one is lost, and no host was");
+}
+
+/* What must be gone when the VM is where it is to stay, and drained. */
+static void judge_leftovers(void)
+{
+    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+        const struct agent *a = w.host[i].agent;
+
+        for (unsigned k = 0; k < AGENT_LEASES; k++)
+            if (a->lease[k].used)
+                world_broken("%s still lends %llu frames", w.host[i].name,
+                             (unsigned long long)a->lease[k].left);
+        for (unsigned k = 0; k < AGENT_BORROWS; k++)
+            if (a->borrow[k].used && !a->borrow[k].lost)
+                world_broken("%s still borrows %llu frames", w.host[i].name,
+                             (unsigned long long)a->borrow[k].left);
+        for (unsigned k = 0; k < WORLD_VMS; k++)
+            if (w.host[i].vm[k] && w.host[i].vm[k]->claimed && !w.host[i].vm[k]->lost[0])
+                world_broken("VM %s is still claimed", w.host[i].vm[k]->oracle->name);
+    }
+}
+
+static void one_run(void)
+{
+    memset(committed_events, 0, sizeof(committed_events));
+    world_create(&w, plan.seed);
     w.trace = trace;
+    w.guest_every = USEC(5);
     expect(world_run(&w, connected, SEC(5)), "the hosts do not meet");
     populate();
-    move(0, 1);
-    expect(world_run(&w, at_b, SEC(20)), "the VM does not arrive");
-    world_check_memory(world_find(&w, 1, "one"));
-    world_run(&w, NULL, MSEC(2));
-    world_check_memory(world_find(&w, 1, "one"));
-    move(1, 0);
-    expect(world_run(&w, at_a, SEC(20)), "the VM does not come home");
-    world_check_memory(world_find(&w, 0, "one"));
-    move(0, 1);
-    expect(world_run(&w, at_b, SEC(20)), "the VM does not arrive again");
-    w.host[1].agent->drain_rate = 1000000;
-    w.quiet_guests = true;
-    world_run(&w, NULL, SEC(1));
-    world_check_memory(world_find(&w, 1, "one"));
-    expect(!world_find(&w, 1, "one")->pmap.count[PAGE_REMOTE], "it is not drained");
-    expect(!world_find(&w, 1, "one")->pmap.count[PAGE_CACHED], "it is not drained");
-    for (unsigned i = 0; i < AGENT_LEASES; i++)
-        expect(!w.host[0].agent->lease[i].used, "a lease is left");
-    if (trace) {
-        const struct fabric_figures *f = fabric_figures(w.fabric);
-        printf("writes %llu (%llu bytes) reads %llu sends %llu events %llu\n",
-               (unsigned long long)f->writes, (unsigned long long)f->write_bytes,
-               (unsigned long long)f->reads, (unsigned long long)f->sends,
-               (unsigned long long)w.events);
+    w.events = 0;
+    world_on_event = on_event;
+    world_on_tick = on_tick;
+    for (unsigned i = 0; i < plan.trips && order(); i++) {
+        expect(world_run(&w, is_over, SEC(60)), "the migration does not end");
+        judge();
+        (void)world_run(&w, NULL, MSEC(2));
     }
+    world_on_event = NULL;
+    (void)world_run(&w, is_healed, SEC(20));
+    w.guest_every = QUIET_LATE;
+    for (u32 i = 0; i < WORLD_HOSTS; i++)
+        w.host[i].agent->drain_rate = 1000000;
+    (void)world_run(&w, NULL, SEC(10)); /* what broke is noticed */
+    expect(world_run(&w, connected, SEC(20)), "the hosts do not meet again");
+    (void)world_run(&w, NULL, SEC(3));
+    judge();
+    judge_leftovers();
+    if (!plan.faults)
+        expect(runs_on(plan.trips % 2), "nothing failed, and the VM is not where it was sent");
     world_destroy(&w);
+}
+
+/* --- many runs --------------------------------------------------------------------------------------------------- */
+
+/* Runs fn for all numbers below count, some in each process; false: one failed. */
+static bool in_batches(u64 count, void (*fn)(u64 n))
+{
+    for (u64 first = 0; first < count; first += BATCH) {
+        pid_t pid = fork();
+        int status;
+
+        if (!pid) {
+            world_on_break = tell_plan;
+            signal(SIGALRM, hangs);
+            for (u64 n = first; n < first + BATCH && n < count; n++) {
+                alarm(LIMIT);
+                fn(n);
+            }
+            exit(0);
+        }
+        if (waitpid(pid, &status, 0) != pid || status)
+            return false;
+    }
+    return true;
+}
+
+static u64 first_seed, events_in_all;
+
+static u64 mix(u64 x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+    return x ^ x >> 31;
+}
+
+/* Faults that the seed says. */
+static void random_run(u64 n)
+{
+    u64 r = mix((first_seed + n) * 0x9e3779b97f4a7c15ull);
+
+    plan = (struct plan){.seed = first_seed + n,
+                         .faults = (unsigned)(r % 4),
+                         .pull = r >> 8 & 1,
+                         .trips = (unsigned)(1 + r / 512 % 3)};
+    for (unsigned i = 0; i < plan.faults; i++) {
+        u64 x = mix(r + i);
+
+        plan.fault[i] = (struct fault){.kind = (enum fault_kind)(x % FAULT_KINDS),
+                                       .event = x / 8 % (300 * plan.trips)};
+    }
+    one_run();
+}
+
+static void single_run(u64 n)
+{
+    plan = (struct plan){.seed = 1, .faults = 1, .trips = 1};
+    plan.fault[0] =
+        (struct fault){.kind = (enum fault_kind)(n % FAULT_KINDS), .event = n / FAULT_KINDS};
+    one_run();
+}
+
+static u64 pair_first, pair_events;
+
+static void pair_run(u64 n)
+{
+    plan = (struct plan){.seed = 1, .faults = 2, .trips = 1};
+    plan.fault[0] = (struct fault){.kind = (enum fault_kind)(n % FAULT_KINDS),
+                                   .event = pair_first + n / FAULT_KINDS % pair_events};
+    n /= FAULT_KINDS * pair_events;
+    plan.fault[1] = (struct fault){.kind = (enum fault_kind)(n % FAULT_KINDS),
+                                   .event = plan.fault[0].event + n / FAULT_KINDS};
+    one_run();
+}
+
+static void measure(void)
+{
+    plan = (struct plan){.seed = 1, .trips = 1};
+    one_run();
+    events_in_all = w.events;
+    if (committed_events[1] < committed_events[0])
+        committed_events[1] = committed_events[0];
+}
+
+/* --plan SEED [KIND EVENT]...: one run again. */
+static void planned_run(int argc, char **argv)
+{
+    trace = true;
+    world_on_break = tell_plan;
+    plan = (struct plan){.seed = strtoull(argv[0], NULL, 0), .trips = 1};
+    for (int i = 1; i + 1 < argc && plan.faults < FAULTS; i += 2)
+        plan.fault[plan.faults++] =
+            (struct fault){.kind = (enum fault_kind)(atoi(argv[i]) % FAULT_KINDS),
+                           .event = strtoull(argv[i + 1], NULL, 0)};
+    one_run();
+}
+
+static int done(bool good, u64 runs)
+{
+    printf("%llu runs %s\n", (unsigned long long)runs, good ? "passed" : "until one failed");
+    return !good;
 }
 
 int main(int argc, char **argv)
 {
-    u64 first = argc > 1 ? strtoull(argv[1], NULL, 0) : 1,
-        count = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+    u64 runs;
 
-    for (u64 seed = first; seed < first + count; seed++)
-        one_run(seed, argc > 3);
-    printf("%llu seeds passed\n", (unsigned long long)count);
-    return 0;
+    trace = argc > 3 || getenv("TRACE");
+    if (argc > 2 && !strcmp(argv[1], "--plan")) {
+        planned_run(argc - 2, argv + 2);
+        return 0;
+    }
+    if (argc > 1 && !strcmp(argv[1], "--single")) {
+        measure();
+        runs = (MIN(events_in_all, 400) + 1) * FAULT_KINDS;
+        return done(in_batches(runs, single_run), runs);
+    }
+    if (argc > 1 && !strcmp(argv[1], "--pairs")) {
+        measure();
+        pair_first = committed_events[0];
+        pair_events = committed_events[1] - committed_events[0] + 2;
+        runs = pair_events * FAULT_KINDS * pair_events * FAULT_KINDS;
+        return done(in_batches(runs, pair_run), runs);
+    }
+    first_seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+    runs = argc > 2 ? strtoull(argv[2], NULL, 0) : 100;
+    return done(in_batches(runs, random_run), runs);
 }

@@ -27,6 +27,8 @@ struct datagram {
 };
 
 void (*world_on_event)(struct world *w);
+void (*world_on_tick)(struct world *w);
+void (*world_on_break)(void);
 static struct world *the_world;
 static u16 last_vm_id;
 
@@ -40,6 +42,8 @@ NORETURN void world_broken(const char *format, ...)
     vfprintf(stderr, format, args);
     fprintf(stderr, "\n");
     va_end(args);
+    if (world_on_break)
+        world_on_break();
     exit(1);
 }
 
@@ -167,6 +171,24 @@ bool world_merge(struct vm *a, u64 page_a, struct vm *b, u64 page_b)
     dirty_harvest(&b->pmap);
     merge_run(&m, 1);
     return m.done;
+}
+
+static bool equal(const struct vm *a, u64 page_a, const struct vm *b, u64 page_b)
+{
+    return !memcmp(a->oracle->memory + page_a * PAGE_SIZE, b->oracle->memory + page_b * PAGE_SIZE,
+                   PAGE_SIZE);
+}
+
+void world_merge_equal(struct vm *one, struct vm *two)
+{
+    for (u64 i = 0; i < one->oracle->pages; i++) {
+        for (u64 k = 0; k < two->oracle->pages; k++)
+            if (equal(one, i, two, k))
+                (void)world_merge(one, i, two, k);
+        for (u64 k = i + 1; k < one->oracle->pages; k++)
+            if (equal(one, i, one, k))
+                (void)world_merge(one, k, one, i);
+    }
 }
 
 void world_access(struct vm *vm)
@@ -389,6 +411,7 @@ static void lost(struct vm *vm, const char *reason)
     snprintf(vm->lost, sizeof(vm->lost), "%s", reason);
     vm->running = false;
     vm->oracle->lost = true;
+    vm->claimed = false;
 }
 
 static void say(void *ctx, const char *text)
@@ -457,11 +480,27 @@ void world_kill(struct world *w, u32 host)
 
     fabric_kill(w->fabric, host);
     for (unsigned i = 0; i < WORLD_VMS; i++)
-        if (h->vm[i] && h->vm[i]->running)
-            h->vm[i]->oracle->lost = true;
+        if (h->vm[i])
+            h->vm[i]->oracle->owner_died = true;
     memset(h->vm, 0, sizeof(h->vm));
     h->alive = false;
     h->agent = NULL;
+}
+
+/* Nobody writes to the frames of a VM that runs, and what is read is lent. */
+static void touches(u32 host, hpa_t frame, bool write)
+{
+    const struct frame *f = frame_info(frame);
+    struct host *h = &the_world->host[host];
+
+    if (!write && f->kind != FRAME_SHARED)
+        world_broken("a frame of %s is read that is not shared", h->name);
+    for (unsigned i = 0; write && i < WORLD_VMS; i++)
+        if (h->vm[i] && h->vm[i]->running && f->kind == FRAME_GUEST &&
+            f->owner == h->vm[i]->pmap.owner)
+            world_broken("a frame of VM %s is written while it runs", h->vm[i]->oracle->name);
+    if (f->kind == FRAME_FREE)
+        world_broken("a free frame of %s is touched", h->name);
 }
 
 void world_create(struct world *w, u64 seed)
@@ -475,6 +514,8 @@ void world_create(struct world *w, u64 seed)
     pmap_zero_frame = HPA(0);
     w->fabric = fabric_create(seed, 5000, 3000);
     w->write_share = 50;
+    w->tick_at = U64_MAX;
+    fabric_touches = touches;
     w->guest_every = 2000;
     for (u32 i = 0; i < WORLD_HOSTS; i++)
         world_boot(w, i);
@@ -548,6 +589,7 @@ static u64 next_event(struct world *w)
 {
     u64 next = fabric_next(w->fabric);
 
+    next = MIN(next, w->tick_at);
     if (!w->quiet_guests)
         next = MIN(next, w->guest_next);
     for (const struct datagram *d = w->flying; d; d = d->next)
@@ -567,6 +609,8 @@ bool world_run(struct world *w, bool (*done)(struct world *w), u64 ns)
 
         if (done && done(w))
             return true;
+        if (time_now() >= w->tick_at)
+            world_on_tick(w);
         fabric_run(w->fabric);
         deliver_datagrams(w);
         poll_hosts(w);
@@ -628,6 +672,25 @@ static const u8 *content(struct vm *vm, u64 page)
     }
 }
 
+static void differs(const struct vm *vm, u64 page, const u64 *is)
+{
+    const u64 *must = (const void *)(vm->oracle->memory + page * PAGE_SIZE);
+    unsigned count = 0, first = 0;
+
+    for (unsigned i = PAGE_SIZE / 8; i--;)
+        if (is[i] != must[i]) {
+            first = i;
+            count++;
+        }
+    if (getenv("WHERE"))
+        fprintf(stderr, "at %p\n", (const void *)&is[first]);
+    world_broken(
+        "VM %s on %s page %llu (%s): %u words are not what it wrote; word %u is %llx, not %llx",
+        vm->oracle->name, vm->host->name, (unsigned long long)page,
+        page_state_name[pmap_state(&vm->pmap, page)], count, first, (unsigned long long)is[first],
+        (unsigned long long)must[first]);
+}
+
 void world_check_memory(struct vm *vm)
 {
     for (u64 i = 0; i < vm->oracle->pages; i++) {
@@ -637,8 +700,6 @@ void world_check_memory(struct vm *vm)
             world_broken("VM %s page %llu: the lender does not have it", vm->oracle->name,
                          (unsigned long long)i);
         if (at && memcmp(at, vm->oracle->memory + i * PAGE_SIZE, PAGE_SIZE))
-            world_broken("VM %s on %s page %llu (%s) is not what it wrote", vm->oracle->name,
-                         vm->host->name, (unsigned long long)i,
-                         page_state_name[pmap_state(&vm->pmap, i)]);
+            differs(vm, i, (const void *)at);
     }
 }

@@ -16,8 +16,9 @@ struct oracle {
     char name[VM_NAME];
     u8 *memory;
     u64 pages;
-    u64 counter; /* in its registers */
-    bool lost;   /* said to be lost */
+    u64 counter;     /* in its registers */
+    bool lost;       /* said to be lost */
+    bool owner_died; /* a host was killed that had it */
     bool exists;
 };
 
@@ -60,8 +61,8 @@ struct world {
     u64 guest_next;
     u64 write_share; /* of 100 accesses */
     bool trace;
-    u64 kill_at, kill_host; /* event number; 0: never */
     bool quiet_guests;
+    u64 tick_at; /* world_on_tick is wanted then, ns */
 };
 
 void world_create(struct world *w, u64 seed);
@@ -73,6 +74,8 @@ struct vm *world_find(struct world *w, u32 host, const char *name);
 void world_fill(struct vm *vm, u64 page, u64 pattern);
 /* Makes two equal pages of VMs on one host share a frame. */
 bool world_merge(struct vm *a, u64 page_a, struct vm *b, u64 page_b);
+/* All that are equal, within the first and between the two. */
+void world_merge_equal(struct vm *one, struct vm *two);
 /* One random access of a running VM: checked against the oracle. */
 void world_access(struct vm *vm);
 /* Lets time pass until done (may be NULL) or for so long; false: it took longer. */
@@ -87,3 +90,6 @@ void world_check_memory(struct vm *vm);
 void world_check_quiet(struct world *w);
 NORETURN void world_broken(const char *format, ...) PRINTF_LIKE(1, 2);
 extern void (*world_on_event)(struct world *w);
+extern void (*world_on_tick)(struct world *w);
+/* Called before a run that broke a rule ends the process; says what was done to it. */
+extern void (*world_on_break)(void);
