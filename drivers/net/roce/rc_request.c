@@ -3,7 +3,8 @@
  * place that is sent from. */
 #include "drivers/net/roce/rc_internal.h"
 
-#define ACK_AT_LEAST_EVERY 16 /* packets */
+/* Packets. Where they are lost, the round trip that the window goes by must not have waited for its acknowledgement. */
+#define ACK_AT_LEAST_EVERY 4
 
 const struct rc_form rc_forms[WR_OPCODE_COUNT] = {
     [WR_RDMA_WRITE] = {true, ROCE_WRITE, 0, false},
