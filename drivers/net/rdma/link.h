@@ -43,6 +43,7 @@ enum err rdma_link_connect(struct rdma_link *l, struct ip *ip, const struct rdma
 void rdma_link_close(struct rdma_link *l);
 
 #define LINK_RECV BIT(32) /* in a wr_id: a receive; below it the slot */
+#define LINK_ASK  BIT(33) /* a wr_id: whether the peer is still there */
 u8 *rdma_link_slot(const struct rdma_link *l, u32 slot);
 enum err rdma_link_post_recv(struct rdma_link *l, u32 slot, struct why *why) MUST_CHECK;
 /* Posts wr with one SGE of that many bytes at `offset` of the memory. */

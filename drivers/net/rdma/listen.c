@@ -9,7 +9,7 @@
 #define SESSIONS  4
 #define LETTERS   8
 #define LOOK      MSEC(5)
-#define IDLE_MOST SEC(60)
+#define QUIET     SEC(20) /* then the peer is asked whether it is still there */
 #define STOP_TIME SEC(5)
 
 struct letter {
@@ -20,7 +20,7 @@ struct letter {
 };
 
 struct session {
-    bool used, failed;
+    bool used, failed, asked;
     ip4_t from;
     u32 id;
     u64 heard; /* ns */
@@ -116,7 +116,7 @@ static enum err begin_session(struct session **out, const struct letter *l,
         return e;
     }
     s->used = true;
-    s->failed = false;
+    s->failed = s->asked = false;
     s->from = l->from;
     s->id = t->id;
     listener.served++;
@@ -184,6 +184,19 @@ static enum err echo(struct rdma_link *l, const struct verbs_wc *wc)
                           wc->opcode == WC_RECV ? wc->byte_len : 0, NULL);
 }
 
+/* Of READs and WRITEs nothing is told here. A WRITE of no bytes touches nothing and needs no key, but is acknowledged; if
+ * nobody does so, the queue pair gives up, and the session ends as any that fails. */
+static void ask_whether_it_is_there(struct session *s)
+{
+    struct verbs_send_wr wr = {.wr_id = LINK_ASK,
+                               .opcode = WR_RDMA_WRITE,
+                               .remote_addr = s->link.theirs.addr,
+                               .rkey = s->link.theirs.key};
+
+    s->asked = rdma_link_post(&s->link, &wr, 0, 0, NULL) ==
+               OK; /* no room: other work is under way, which fails as well */
+}
+
 static void on_completion(struct session *s, const struct verbs_wc *wc)
 {
     enum err e;
@@ -191,7 +204,9 @@ static void on_completion(struct session *s, const struct verbs_wc *wc)
     s->heard = time_now();
     if (wc->status != WC_SUCCESS)
         s->failed = true;
-    if (s->failed)
+    if (wc->wr_id == LINK_ASK)
+        s->asked = false;
+    if (s->failed || wc->wr_id == LINK_ASK)
         return;
     if ((wc->wr_id & LINK_RECV) && s->link.mine.mode == RDMA_ECHO)
         e = echo(&s->link, wc);
@@ -212,9 +227,11 @@ static void serve(struct session *s)
     while (verbs_poll_cq(s->link.cq, &wc, 1))
         on_completion(s, &wc);
     s->failed |= verbs_query_qp(s->link.qp) == QPS_ERR;
-    /* A queue pair in error has answered its last: the peer's request for which it went there. */
-    if (time_now() - s->heard > (s->failed ? SEC(2) : IDLE_MOST))
+    /* A queue pair in error still says why, should the peer not have heard it. */
+    if (s->failed && time_now() - s->heard > SEC(2))
         end_session(s);
+    else if (!s->failed && !s->asked && time_now() - s->heard > QUIET)
+        ask_whether_it_is_there(s);
 }
 
 static void listen_thread(void *unused)
