@@ -64,26 +64,35 @@ def set_faults(wire, faults):
 
 
 def tshark(wire, *arguments):
-    # RPC over RDMA takes any SEND for its own, and then finds it too short.
+    # RPC over RDMA takes any SEND for its own, and then finds it too short: it is not asked. Nothing else is left out here.
     return subprocess.run(["tshark", "-r", str(wire.file), "--disable-protocol", "rpcordma", "-o",
                            "ip.check_checksum:TRUE", *arguments], check=True, timeout=120, capture_output=True,
                           text=True).stdout
 
 
 def assert_others_read_the_capture(wire, mac):
-    """No packet of either side is malformed, all opcodes are there, and scapy computes the ICRCs of that MAC's."""
+    """No packet of either side is malformed, all opcodes are there, and scapy computes the ICRCs of that MAC's.
+
+    tshark guesses at payloads, which are random bytes here: RPC over RDMA is not asked (see above), and where the
+    first four bytes look like the header of IP over InfiniBand (an EtherType, then two zeros: RFC 4391) it goes on as
+    if they were, and finds the rest wrong. Of such a packet scapy must confirm all that is before it, by the ICRC.
+    """
     wire.pcap.file.flush()
-    bad = tshark(wire, "-Y", "udp.port == 4791 && (_ws.malformed || ip.checksum.status == 0)", "-T", "fields",
-                 "-e", "frame.protocols").split()
-    # tshark takes random data for a frame of its own, now and then: that is not the packet.
-    assert not [b for b in bad if "infiniband:ethertype" not in b], bad
+    bad = [line.split() for line in
+           tshark(wire, "-Y", "udp.port == 4791 && (_ws.malformed || ip.checksum.status == 0)", "-T", "fields",
+                  "-e", "frame.number", "-e", "frame.protocols").splitlines()]
+    assert not [b for b in bad if "infiniband:ethertype" not in b[1]], bad
+    guessed = {int(number) for number, _ in bad}
+    assert len(guessed) <= 20, bad
     seen = tshark(wire, "-Y", "infiniband", "-T", "fields", "-e", "infiniband.bth.opcode").split()
     assert {int(o, 0) for o in seen} == OPCODES
     checked = {}
-    for packet in PcapReader(str(wire.file)):
+    for number, packet in enumerate(PcapReader(str(wire.file)), 1):
         # scapy is slow: the first 50 of each opcode
-        if BTH in packet and packet.src == mac and checked.setdefault(packet[BTH].opcode, 0) < 50:
-            checked[packet[BTH].opcode] += 1
+        if BTH in packet and (number in guessed or
+                              packet.src == mac and checked.setdefault(packet[BTH].opcode, 0) < 50):
+            if packet.src == mac:
+                checked[packet[BTH].opcode] = checked.get(packet[BTH].opcode, 0) + 1
             frame = bytes(packet)[:ETHER_HEADER + packet[IP].len]  # without padding
             again = Ether(frame)
             again[BTH].icrc = None
@@ -94,9 +103,8 @@ def assert_others_read_the_capture(wire, mac):
 def test_a_host_and_linux_reach_each_others_memory(kind, wire):
     with Host(kind, config=f"address {FERRY}/24", nic=wire.end()) as host, rxe_linux(wire) as linux:
         set_up(linux, LINUX, (FERRY, wire.ends[0]))
-        if kind == "amd":  # Bochs's NIC drops most of what rdma_rxe sends at once: minutes of time-outs
-            host.run("rdma listen")
-            assert_right(linux.run(f"/rxe check {FERRY}", timeout=300), CASES)
+        host.run("rdma listen")
+        assert_right(linux.run(f"/rxe check {FERRY}", timeout=300), CASES)
         linux.run("(/rxe serve >/tmp/serve 2>&1 &)")
         assert_right(host.run(f"rdma verify {LINUX}", timeout=300), HOST_CASES)
         assert "wrong ICRC" not in host.run("rdma")

@@ -5,8 +5,9 @@
         Host("intel", nic=wire.end(), ...)
 
 All ends are on one hub: a frame goes to every other end. QEMU's ends are unix datagram sockets (-netdev dgram);
-Bochs's are what its bxhub speaks: Bochs receives on a UDP port of 127.0.0.1 and sends to the port above it. Faults can be
-changed while it runs. tools/wire is the same by hand.
+Bochs's are what its bxhub speaks: Bochs receives on a UDP port of 127.0.0.1 and sends to the port above it. It takes one
+frame in each of its milliseconds, so what comes faster waits here and not in its socket, where the kernel would drop it.
+Faults can be changed while it runs. tools/wire is the same by hand.
 """
 import collections
 import heapq
@@ -22,6 +23,7 @@ from pathlib import Path
 
 FRAME_MAX = 65536
 QUEUE_MAX = 4096  # frames under way; more are lost, as in a switch
+UDP_WAITING_MAX = 65536  # bytes of the kernel's, of which a frame takes more than it has; it drops above 212,992
 _PCAP_ETHERNET = 1
 
 
@@ -52,6 +54,12 @@ class End:
         self.waiting = collections.deque()  # for an emulator that is slow, in their order
         self.sent = self.lost = self.doubled = self.reordered = 0
 
+    def room(self):
+        """Frames that may be handed over now: a unix socket says itself when it is full, a UDP one drops."""
+        if isinstance(self.peer, str):
+            return QUEUE_MAX
+        return 16 if _udp_bytes_waiting(self.peer[1]) < UDP_WAITING_MAX else 0
+
     def hits(self, *per_cent):
         """Which faults a frame from here has. The same seed gives the n-th frame of an end the same ones."""
         return [self.random.random() * 100 < p for p in per_cent]
@@ -71,6 +79,17 @@ class End:
         self.socket, port = _port_pair()
         self.peer = ("127.0.0.1", port)
         return f"e1000: enabled=1, mac={self.mac}, ethmod=socket, ethdev={port}, script=none"
+
+
+def _udp_bytes_waiting(port):
+    """What is in the receive queue of the socket on that port of 127.0.0.1."""
+    local = f"0100007F:{port:04X}"
+    with open("/proc/net/udp", encoding="ascii") as f:
+        for line in f:
+            words = line.split()
+            if words[1] in (local, f"00000000:{port:04X}"):
+                return int(words[4].split(":")[1], 16)
+    return 0
 
 
 def _port_pair():
@@ -193,7 +212,9 @@ class Wire:
 
     @staticmethod
     def _hand_over(to):
-        while to.waiting:
+        room = to.room() if to.waiting else 0
+        while to.waiting and room > 0:
+            room -= 1
             try:
                 to.socket.sendto(to.waiting[0], socket.MSG_DONTWAIT, to.peer)
             except BlockingIOError:  # again in a moment
