@@ -102,9 +102,9 @@ def test_share_says_what_it_wants(host):
 
 def test_a_vm_that_lacks_memory_when_sharing_breaks_waits_until_there_is_some(kind):
     names = ("u1", "u2", "u3")  # of each there is room for two, if it shares nothing
-    with Host(kind, memory=224, files={"unshare.elf": BUILD / "guests/bare/unshare.elf"}) as host:
+    with Host(kind, memory=128, files={"unshare.elf": BUILD / "guests/bare/unshare.elf"}) as host:
         for name in names:
-            host.create(name, "unshare.elf", memory="80M")
+            host.create(name, "unshare.elf", memory="40M")
             with host.console(name) as console:
                 console.expect("filled")
             for _ in range(2):
