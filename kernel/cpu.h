@@ -16,7 +16,6 @@ struct cpu {
     struct thread *idle;
     bool idling;                 /* may be in arch_idle: kick it when there is work */
     bool resched;                /* another thread should run here */
-    bool nudged;                 /* an NMI that only wants its attention is on its way */
     u64 stack_canary;            /* at %fs:28h, where libraries of the x86-64 ABI look for it */
     u64 timer_armed;             /* TSC value that the hardware timer is set to; 0: it has fired */
     struct list timers;          /* pending, by deadline; guarded by timer_lock */
@@ -24,6 +23,8 @@ struct cpu {
     u32 timer_lock;              /* a struct lock; see kernel/timer.c */
     u64 waits_since; /* TSC value at which it halted or entered a guest; 0: a thread works */
     u64 idle_ns;     /* time spent idle */
+    u64 nudged_at;   /* TSC, when it was last sent an NMI so that it leaves its guest */
+    u32 stray_nmis;  /* others, of which the log is to be told where its lock is not held */
     u64 interrupts;
     void *hvm;             /* the backend's */
     struct hvm_vcpu *vcpu; /* loaded here now */

@@ -164,7 +164,7 @@ void arch_kick(u32 cpu)
 
 void arch_nudge(u32 cpu)
 {
-    __atomic_store_n(&cpus[cpu].nudged, true, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpus[cpu].nudged_at, arch_tsc(), __ATOMIC_SEQ_CST);
     apic_send(cpus[cpu].hardware_id, ICR_NMI | ICR_ASSERT);
 }
 

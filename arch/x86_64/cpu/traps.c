@@ -75,11 +75,22 @@ static NORETURN void exception_panic(const struct trap_frame *f)
 
 static void nmi(void)
 {
+    struct cpu *c = cpu_this();
+
     if (panic_is_on())
         arch_halt_forever();
-    if (__atomic_exchange_n(&cpu_this()->nudged, false, __ATOMIC_SEQ_CST))
-        return; /* it has left its guest, which is all that was wanted */
-    log_warn("CPU %u: NMI that nobody asked for", cpu_this()->index);
+    /* Two nudges can be one NMI, or come apart: those of the last second have been asked for. */
+    if (arch_tsc() - __atomic_load_n(&c->nudged_at, __ATOMIC_SEQ_CST) > arch_tsc_khz() * 1000ull)
+        c->stray_nmis++;
+}
+
+/* Interrupts come where no lock is held; NMIs may come anywhere. */
+static void tell_of_nmis(struct cpu *c)
+{
+    u32 count = __atomic_exchange_n(&c->stray_nmis, 0, __ATOMIC_SEQ_CST);
+
+    if (count)
+        log_warn("CPU %u: %u NMIs that nobody asked for", c->index, count);
 }
 
 void trap_handle(struct trap_frame *f)
@@ -91,6 +102,7 @@ void trap_handle(struct trap_frame *f)
     if (f->vector < 32)
         exception_panic(f);
     cpu_this()->interrupts++;
+    tell_of_nmis(cpu_this());
     if (handlers[f->vector])
         handlers[f->vector]();
     if (f->vector != VECTOR_SPURIOUS)
