@@ -13,13 +13,16 @@ $(B)/sim/migrate: $(SIM_MIGRATE) $(wildcard tests/sim/migrate/*.h) $(B)/host/lib
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -o $@ $(SIM_MIGRATE) $(B)/host/libferry.a -lbearssl
 
-.PHONY: sim sim-soak sim-migrate
+.PHONY: sim sim-soak sim-migrate model
 sim: $(B)/sim/roce ## two hosts on a bad line, for SEEDS (2000) seeds from FIRST (1) on
 	@$(B)/sim/roce $(FIRST) $(SEEDS) $(VERBOSE)
 
 sim-migrate: $(B)/sim/migrate ## VMs move between hosts that fail, for SEEDS (2000) seeds from FIRST (1) on
 	@$(B)/sim/migrate $(FIRST) $(SEEDS) $(VERBOSE)
 	@$(B)/sim/migrate --single
+
+model: ## spin proves the hand-off of a VM, and refutes defects of it
+	@tests/model/check
 
 sim-soak: $(B)/sim/roce-fast ## the same for 10^5 seeds, optimised and without sanitizers
 	@$(B)/sim/roce-fast 1 100000
