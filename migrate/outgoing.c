@@ -452,10 +452,10 @@ static u64 poll_rounds(struct move *m)
     bool done = false;
     enum err e = pages_step(&m->out->pages, &done, &why);
 
+    if (e == E_AGAIN || m->out->pages.broken)
+        return time_now() + MSEC(1); /* or when something is completed */
     if (e)
         outgoing_abort(m, why.text);
-    else if (m->out->pages.broken)
-        return U64_MAX; /* the link goes down */
     else if (done && m->phase == MOVE_COPYING)
         round_over(m);
     else if (done)

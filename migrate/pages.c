@@ -596,5 +596,6 @@ enum err pages_step(struct pages *g, bool *done, struct why *why)
             !g->in_flight;
     if (e == E_NOMEM && why && !why->text[0])
         return why_set(why, e, "no memory for the records of the migration");
-    return e == E_AGAIN || e == E_STATE ? OK : e;
+    return e == E_STATE ? E_AGAIN
+                        : e; /* the link has failed: who looks after it ends the migration */
 }

@@ -86,8 +86,8 @@ void pages_destroy(struct pages *g);
 enum err pages_prepare(struct pages *g) MUST_CHECK;
 /* A round begins: those pages are looked at that are marked now. */
 void pages_begin_round(struct pages *g);
-/* Goes on with it. *done: all of it has been acknowledged. E_AGAIN is not returned: what must wait is tried again by the next
- * call. E_NOMEM. */
+/* Goes on with it. *done: all of it has been acknowledged. E_AGAIN: there is no room for more now; a completion makes some.
+ * E_NOMEM. */
 enum err pages_step(struct pages *g, bool *done, struct why *why) MUST_CHECK;
 /* The target granted frames. False: nobody asked. */
 bool pages_granted(struct pages *g, const struct message_grant *m);

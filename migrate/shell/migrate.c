@@ -7,7 +7,7 @@
 #include "migrate/incoming.h"
 #include "vmm/shell/shell_vm.h"
 
-#define LOOK   MSEC(100)
+#define LOOK   MSEC(500)
 #define CTRL_C 3
 
 /* --- who and where ---------------------------------------------------------------------------------------- */

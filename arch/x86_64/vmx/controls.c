@@ -8,7 +8,9 @@
 #define MSR_VMX_CR4_FIXED0   0x488
 #define MSR_VMX_SECONDARY    0x48b
 #define MSR_VMX_EPT_VPID_CAP 0x48c
+#define MSR_VMX_MISC         0x485
 #define MSR_VMX_TRUE_PIN     0x48d
+#define PIN_PREEMPTION_TIMER BIT(6)
 #define MSR_VMX_TRUE_PRIMARY 0x48e
 #define MSR_VMX_TRUE_EXIT    0x48f
 #define MSR_VMX_TRUE_ENTRY   0x490
@@ -156,6 +158,11 @@ bool vmx_controls_probe(void (*missing)(const char *))
     if (!ok)
         return false;
     vmx_controls.ept_vpid = msr_read(MSR_VMX_EPT_VPID_CAP);
+    if (msr_read(MSR_VMX_TRUE_PIN) >> 32 & PIN_PREEMPTION_TIMER) {
+        vmx_controls.preemption_timer = true;
+        vmx_controls.preemption_shift = msr_read(MSR_VMX_MISC) & 31;
+        vmx_controls.pin |= PIN_PREEMPTION_TIMER;
+    }
     vmx_controls.pml = msr_read(MSR_VMX_SECONDARY) >> 32 & SECONDARY_PML;
     for (unsigned i = 0; i < COUNT_OF(needed_ept); i++)
         if (!(vmx_controls.ept_vpid >> needed_ept[i].bit & 1)) {

@@ -176,6 +176,7 @@ static const struct {
     [VMX_EXIT_EPT_VIOLATION] = {EXIT_PAGE, exit_ept},
     [VMX_EXIT_EPT_MISCONFIG] = {EXIT_INVALID, exit_misconfig},
     [VMX_EXIT_INVEPT] = {EXIT_UNDEFINED, exit_plain},
+    [VMX_EXIT_PREEMPTION_TIMER] = {EXIT_INTERRUPT, exit_plain},
     [VMX_EXIT_INVVPID] = {EXIT_UNDEFINED, exit_plain},
     [VMX_EXIT_WBINVD] = {EXIT_WBINVD, exit_plain, true},
     [VMX_EXIT_PML_FULL] = {EXIT_NOTHING, exit_pml_full},

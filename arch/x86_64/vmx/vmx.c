@@ -331,10 +331,23 @@ static void drain_pml(struct hvm_vcpu *v)
     vmcs_write(VMCS_PML_INDEX, PML_LAST);
 }
 
+/* The guest is left when this CPU's timer fires, by its interrupt. This is for when that does not come: Bochs can forget one
+ * that is pending as it enters a guest with interrupts off, and all behind it. */
+static void set_preemption_timer(void)
+{
+    u64 armed = cpu_this()->timer_armed, now = arch_tsc(), ticks = UINT32_MAX;
+
+    if (armed)
+        ticks = armed > now ? ((armed - now) >> vmx_controls.preemption_shift) + 1 : 0;
+    vmcs_write(VMCS_PREEMPTION_TIMER, MIN(ticks, UINT32_MAX));
+}
+
 static void vmx_run(struct hvm_vcpu *v, struct hvm_exit *exit)
 {
     struct vmx_vcpu *x = vmx_of(v);
 
+    if (vmx_controls.preemption_timer)
+        set_preemption_timer();
     prepare_tlb(v);
     inject(v);
     vmcs_write(VMCS_GUEST_RSP, v->gpr[REG_RSP]);

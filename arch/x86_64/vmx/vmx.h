@@ -35,7 +35,10 @@ struct vmx_controls {
     u32 pin, primary, secondary, exit, entry;
     u64 cr0_fixed, cr4_fixed; /* bits that must be 1 in VMX operation */
     u64 ept_vpid;             /* IA32_VMX_EPT_VPID_CAP */
-    bool pml;                 /* the CPU can log what it marks dirty (SDM 3C 28.3.6) */
+    bool
+        preemption_timer; /* there is one, which counts when the TSC's bit `preemption_shift` changes (25.5.1) */
+    u8 preemption_shift;
+    bool pml; /* the CPU can log what it marks dirty (SDM 3C 28.3.6) */
 };
 extern struct vmx_controls vmx_controls;
 bool vmx_controls_probe(void (*missing)(const char *line));
