@@ -319,6 +319,7 @@ static u64 poll_borrows(struct agent *a)
 
     for (unsigned i = 0; i < AGENT_BORROWS; i++) {
         struct borrow *b = &a->borrow[i];
+        struct move *m;
 
         if (!b->used)
             continue;
@@ -326,6 +327,9 @@ static u64 poll_borrows(struct agent *a)
         next = MIN(next, at);
         if (!b->active || !borrow_is_over(b))
             continue;
+        m = agent_find_move(a->in, b->peer, &b->epoch);
+        if (m)
+            m->borrowed = b->figures;
         borrow_free(b);
         if (b->vm)
             agent_unclaim(a, b->vm);

@@ -139,8 +139,9 @@ struct move {
     char name[AGENT_NAME];
     char text[AGENT_TEXT]; /* why it was refused, aborted or lost */
     struct move_figures figures;
-    u64 next;    /* when there is something to do */
-    bool cancel; /* the user's wish */
+    struct borrow_figures borrowed; /* target: what became of its REMOTE pages, when that is over */
+    u64 next;                       /* when there is something to do */
+    bool cancel;                    /* the user's wish */
     bool outgoing;
     union {
         struct outgoing *out; /* what only one side has */

@@ -37,6 +37,16 @@ struct borrow_chunk {
     struct slot slot[BORROW_CHUNK];
 };
 
+struct borrow_figures {
+    u64 faults;   /* of vCPUs, on pages that were not here */
+    u64 blocking; /* of these: a READ had to be waited for */
+    u64 fetched_write, fetched_read, prefetched, drained; /* READs, by what for */
+    u64 from_copy; /* pages that came from a copy, without a READ */
+    u64 returned;  /* slots */
+    u64 fetched_twice;
+    u64 pages; /* at the beginning */
+};
+
 struct borrow {
     bool used;
     bool active; /* the VM is this host's: slots may be fetched and returned */
@@ -61,15 +71,7 @@ struct borrow {
     u64 last_fault;
     u64 stuck_since; /* a vCPU waits and the lender does not answer */
     bool stuck_said;
-    struct borrow_figures {
-        u64 faults;   /* of vCPUs, on pages that were not here */
-        u64 blocking; /* of these: a READ had to be waited for */
-        u64 fetched_write, fetched_read, prefetched, drained; /* READs, by what for */
-        u64 from_copy; /* pages that came from a copy, without a READ */
-        u64 returned;  /* slots */
-        u64 fetched_twice;
-        u64 pages; /* at the beginning */
-    } figures;
+    struct borrow_figures figures;
 };
 
 extern const struct backing borrow_backing;

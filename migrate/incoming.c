@@ -9,7 +9,7 @@
 #define SHOWN_PROT (PROT_READ | PROT_EXEC)
 #define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
 #define STATE_MOST MIB(4)
-#define PATIENCE   SEC(60) /* for the source's next word before READY */
+#define PATIENCE   SEC(60) /* after which a source has heard what became of it */
 
 static const struct agent_ops *ops_of(const struct move *m)
 {
@@ -461,8 +461,7 @@ void incoming_offer(struct peer *p, const struct message_offer *o)
                        .peer = p,
                        .vm = vm,
                        .pmap = a->ops->pmap(vm),
-                       .in = in,
-                       .next = time_now() + PATIENCE};
+                       .in = in};
     str_copy(m->name, sizeof(m->name), name);
     m->figures.began = time_now();
     if (prepare(m, o, &why))
@@ -588,7 +587,6 @@ void incoming_message(struct move *m, const struct message_header *h)
     char said[AGENT_TEXT];
     struct why why = {""};
 
-    m->next = time_now() + PATIENCE;
     if (h->type == MESSAGE_ABORT || h->type == MESSAGE_DENY) {
         str_copy(said,
                  h->type == MESSAGE_ABORT ? MIN(sizeof(said), text->l.count + 1) : sizeof(said),
@@ -630,9 +628,7 @@ u64 incoming_poll(struct move *m)
             close_keys(m->in);
             return 0;
         }
-        if (time_now() >= m->next)
-            incoming_abort(m, "the source said nothing for a minute");
-        return m->next;
+        return U64_MAX; /* a round may be long; a source that is gone takes its link with it */
     case MOVE_CLOSING:
         if (keys_are_closed(m->in))
             validate(m);

@@ -7,7 +7,7 @@
 #include "kernel/timer.h"
 
 #define PATIENCE  17 /* 4.096 us << 17 = 537 ms: an emulated host stands still for that long */
-#define RETRIES   4
+#define RETRIES   7
 #define RNR_TIMER 14 /* 1 ms */
 #define READS     16 /* outstanding, of a queue pair */
 

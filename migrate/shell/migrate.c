@@ -217,6 +217,24 @@ static void row(const char *label, u64 value)
     console_printf("  %-24s %12llu\n", label, (unsigned long long)value);
 }
 
+/* What came of the pages that stayed behind: so far, or in the end. */
+static void print_borrowed(const struct agent *a, const struct move *m)
+{
+    const struct borrow_figures *f = &m->borrowed;
+
+    for (unsigned i = 0; i < AGENT_BORROWS; i++)
+        if (a->borrow[i].used && epoch_equal(&a->borrow[i].epoch, &m->epoch))
+            f = &a->borrow[i].figures;
+    row("faults on pages away", f->faults);
+    row("of these that waited", f->blocking);
+    row("fetched to be written", f->fetched_write);
+    row("fetched to be read", f->fetched_read);
+    row("fetched ahead", f->prefetched);
+    row("drained", f->drained);
+    row("fetched twice", f->fetched_twice);
+    row("slots returned", f->returned);
+}
+
 static enum err run_info(unsigned argc, char **argv, struct why *why)
 {
     struct agent *a = agent_host(why);
@@ -244,6 +262,8 @@ static enum err run_info(unsigned argc, char **argv, struct why *why)
     row("pages at the stop", f->stop_pages);
     row("messages at the stop", f->stop_messages);
     row("downtime, us", f->downtime / 1000);
+    if (!m->outgoing)
+        print_borrowed(a, m);
     return OK;
 }
 SHELL_COMMAND(migrate_info, .name = "migrate info", .args = "VM", .min = 1, .max = 1,
