@@ -294,6 +294,17 @@ bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner)
     return ok;
 }
 
+void frame_set_group(hpa_t frame, u16 group)
+{
+    struct frame *f = frames + frame.v / PAGE_SIZE;
+
+    lock_acquire(&frames_lock);
+    if (f->kind != FRAME_SHARED)
+        panic("frame %llx is not shared", (unsigned long long)frame.v);
+    f->owner = group;
+    lock_release(&frames_lock);
+}
+
 void frame_split(hpa_t frame)
 {
     struct frame *f;

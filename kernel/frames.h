@@ -66,6 +66,8 @@ struct frame_pages *frame_pages(hpa_t frame);
 bool frame_get_if(hpa_t frame, enum frame_kind kind, u16 owner);
 /* Of a single frame with one user: it is now of that kind and owner. False where it has more users. */
 bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner);
+/* Of a shared frame, whoever uses it: it belongs to that trust group now. */
+void frame_set_group(hpa_t frame, u16 group);
 /* Makes an allocated block 2^order blocks of one frame, each with the users that the block had. */
 void frame_split(hpa_t frame);
 /* Gives a range that the loader filled to the allocator. */

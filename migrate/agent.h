@@ -48,6 +48,8 @@ struct agent_ops {
                        char *text, u32 text_size);
     /* Stops its vCPUs for the hand-off, also those that wait for a page; and lets them go on again. */
     enum err (*stop)(struct vm *vm, struct why *why);
+    /* For each hash of a page's content in that group: a shared frame of this host with that hash, and a user more, or 0. */
+    void (*find_equal)(void *ctx, u16 group, const u64 *hash, hpa_t *frame, u32 count);
     void (*go_on)(struct vm *vm);
     /* While it is true, its pages are not merged. */
     void (*hold_merging)(struct vm *vm, bool hold);
@@ -166,7 +168,8 @@ struct agent {
     u64 downtime_ns;  /* limit */
     u64 drain_rate;   /* pages a second; 0: not by itself */
     bool cache_reads; /* policy on-write; false: on-access */
-    u64 strangers;    /* hellos of no peer */
+    bool trusts;   /* a MAC says what a page holds: one that is here need not be read to be sure */
+    u64 strangers; /* hellos of no peer */
     bool woken;
 };
 
@@ -214,6 +217,9 @@ void peer_send_text(struct peer *p, enum message_type type, const struct epoch *
 /* Can messages of many pages be sent now, so that room is left for answers? */
 bool peer_has_room(const struct peer *p);
 void peer_say(struct peer *p, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* The key for MACs of what pages hold, between this host and that one. */
+struct key peer_content_key(const struct peer *p);
 
 /* agent.c */
 struct move *agent_find_move(struct move *moves, const struct peer *p, const struct epoch *e);

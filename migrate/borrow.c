@@ -4,6 +4,7 @@
 #include "kernel/heap.h"
 #include "kernel/string.h"
 #include "migrate/agent.h"
+#include "vmm/share/hash.h"
 
 #define SHOWN_PROT (PROT_READ | PROT_EXEC)
 #define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
@@ -108,32 +109,35 @@ bool borrow_use(struct borrow *b, u32 slot, u32 page)
     return true;
 }
 
-/* No page needs it. Returns the copy, whose user is the caller's to drop. */
-static hpa_t finish_slot(struct borrow *b, u32 slot)
+static void drop(hpa_t *frame)
+{
+    if (frame->v)
+        frame_put(*frame);
+    *frame = HPA(0);
+}
+
+/* No page needs it. */
+static void finish_slot(struct borrow *b, u32 slot)
 {
     struct slot *s = slot_of(b, slot);
-    hpa_t copy = s->copy;
 
-    s->copy = HPA(0);
+    drop(&s->copy);
+    drop(&s->guess);
     mark_return(b, slot);
-    return copy;
 }
 
 static void slot_left(struct pmap *p, u32 slot)
 {
     struct borrow *b = p->lender;
     struct slot *s = slot_of(b, slot);
-    hpa_t copy = HPA(0);
     bool last;
 
     lock_acquire(&b->lock);
     last = !--s->users;
     b->left -= last;
     if (last && s->state != SLOT_FETCHING) /* else when the READ is over */
-        copy = finish_slot(b, slot);
+        finish_slot(b, slot);
     lock_release(&b->lock);
-    if (copy.v)
-        frame_put(copy);
     if (last && b->active)
         wake_agent(b);
 }
@@ -298,33 +302,49 @@ static void end_waiting(struct borrow *b, u32 slot)
 
 static void settle_page(struct borrow *b, u32 page);
 
+static bool is_waited_for(struct borrow *b, hpa_t frame)
+{
+    const struct fill *fill;
+    bool found = false;
+
+    LIST_FOR_EACH(fill, &b->waiting, link)
+    {
+        found |= fill->frame.v == frame.v;
+    }
+    return found;
+}
+
+/* What was read is compared with what is here: if it is the same, the frame that is here is shown. The lock is held. */
+static void take_over(struct borrow *b, struct slot *s)
+{
+    if (s->guess.v && !is_waited_for(b, s->copy) &&
+        page_equal(phys_to_virt(s->guess), phys_to_virt(s->copy))) {
+        drop(&s->copy);
+        s->copy = s->guess;
+        s->guess = HPA(0);
+        b->figures.taken_over++;
+    }
+    drop(&s->guess);
+}
+
 /* A READ is over; the agent's thread. */
 static void fetched(void *owner, u64 tag, bool good)
 {
     struct borrow *b = owner;
     u32 slot = (u32)tag, page;
     struct slot *s = slot_of(b, slot);
-    hpa_t drop = HPA(0);
 
     lock_acquire(&b->lock);
     b->fetching--;
     page = s->page;
-    if (!good) {
-        drop = s->copy;
-        s->copy = HPA(0);
-        s->state = SLOT_LENT;
-    } else {
-        s->state = SLOT_HELD;
-    }
-    if (!s->users) {
-        if (!drop.v)
-            drop = s->copy;
-        s->copy = HPA(0);
-        mark_return(b, slot);
-    }
+    s->state = good ? SLOT_HELD : SLOT_LENT;
+    if (!good)
+        drop(&s->copy);
+    if (!s->users)
+        finish_slot(b, slot);
+    else if (good)
+        take_over(b, s);
     lock_release(&b->lock);
-    if (drop.v)
-        frame_put(drop);
     if (good && s->users) {
         end_waiting(b, slot);
         if (page != NO_PAGE)
@@ -497,10 +517,43 @@ void borrow_activate(struct borrow *b)
     lock_acquire(&b->lock);
     for (u32 i = 0; i < b->chunks; i++) /* described, and described otherwise later */
         for (u32 k = 0; k < b->chunk[i]->count; k++)
-            if (!b->chunk[i]->slot[k].users && b->chunk[i]->slot[k].state == SLOT_LENT)
-                mark_return(b, i * BORROW_CHUNK + k);
+            if (!b->chunk[i]->slot[k].users && b->chunk[i]->slot[k].state != SLOT_RETURNED)
+                finish_slot(b, i * BORROW_CHUNK + k);
     lock_release(&b->lock);
     b->active = true;
+}
+
+bool borrow_has_guess(struct borrow *b, u32 slot)
+{
+    const struct slot *s = slot_of(b, slot);
+
+    return s && (s->guess.v || s->copy.v);
+}
+
+bool borrow_guess(struct borrow *b, u32 slot, hpa_t frame, bool sure)
+{
+    struct slot *s = slot_of(b, slot);
+
+    if (!s || s->state != SLOT_LENT || borrow_has_guess(b, slot))
+        return false;
+    if (sure) {
+        s->copy = frame;
+        s->state = SLOT_HELD;
+        b->figures.taken_over++;
+    } else {
+        s->guess = frame;
+    }
+    return true;
+}
+
+hpa_t borrow_sure(struct borrow *b, u32 slot)
+{
+    const struct slot *s = slot_of(b, slot);
+
+    if (!s || s->state != SLOT_HELD)
+        return HPA(0);
+    frame_get(s->copy);
+    return s->copy;
 }
 
 void borrow_link_up(struct borrow *b)
@@ -614,7 +667,12 @@ bool borrow_is_over(struct borrow *b)
 
 void borrow_free(struct borrow *b)
 {
-    for (u32 i = 0; i < b->chunks; i++)
+    for (u32 i = 0; i < b->chunks; i++) {
+        for (u32 k = 0; k < b->chunk[i]->count; k++) {
+            drop(&b->chunk[i]->slot[k].copy);
+            drop(&b->chunk[i]->slot[k].guess);
+        }
         heap_free(b->chunk[i]);
+    }
     b->used = false;
 }

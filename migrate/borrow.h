@@ -24,9 +24,11 @@ enum slot_state { SLOT_LENT, SLOT_FETCHING, SLOT_HELD, SLOT_RETURNED };
 struct slot {
     u32 users; /* pages that need it */
     u8 state;  /* enum slot_state */
+    u32 page;  /* one of the pages, for which it is fetched in the background; U32_MAX: none */
     hpa_t
         copy; /* HELD: the clean copy; FETCHING: where it arrives. A FRAME_SHARED of the VM's group */
-    u32 page; /* one of the pages, for which it is fetched in the background; U32_MAX: none */
+    hpa_t
+        guess; /* a shared frame of this host that may hold the same, to be compared with what is read; or 0 */
 };
 
 struct borrow_chunk {
@@ -44,7 +46,8 @@ struct borrow_figures {
     u64 from_copy; /* pages that came from a copy, without a READ */
     u64 returned;  /* slots */
     u64 fetched_twice;
-    u64 pages; /* at the beginning */
+    u64 taken_over; /* slots whose content was here already */
+    u64 pages;      /* at the beginning */
 };
 
 struct borrow {
@@ -82,6 +85,12 @@ void borrow_begin(struct borrow *b, struct peer *peer, const struct epoch *epoch
 enum err borrow_add_chunk(struct borrow *b, const struct message_chunk *m) MUST_CHECK;
 /* Is there such a slot, to be used? Then it has a user more. */
 bool borrow_use(struct borrow *b, u32 slot, u32 page);
+/* A frame of this host, with a user, that may hold what the slot does; sure: it does, and pages can show it at once.
+ * False: there is no such slot, or it has one; the user stays the caller's. */
+bool borrow_guess(struct borrow *b, u32 slot, hpa_t frame, bool sure);
+/* The frame that surely holds what the slot does, with a user for the caller; or 0. */
+hpa_t borrow_sure(struct borrow *b, u32 slot);
+bool borrow_has_guess(struct borrow *b, u32 slot);
 /* What was said over the last link may be lost. */
 void borrow_link_up(struct borrow *b);
 /* From now on slots are fetched and returned. */

@@ -245,6 +245,12 @@ static void hold_merging(struct vm *vm, bool hold)
         log_warn("VM %s: no memory to look for equal pages in it", vm->config.name);
 }
 
+static void find_equal(void *ctx, u16 group, const u64 *hash, hpa_t *frame, u32 count)
+{
+    (void)ctx;
+    share_find(group, hash, frame, count);
+}
+
 static void slow_down(struct vm *vm, u32 percent)
 {
     __atomic_store_n(&vm->slowed, percent, __ATOMIC_RELAXED);
@@ -281,6 +287,7 @@ static const struct agent_ops ops = {
     .describe = describe,
     .make = make,
     .stop = vm_hold,
+    .find_equal = find_equal,
     .go_on = vm_release,
     .hold_merging = hold_merging,
     .slow_down = slow_down,

@@ -9,6 +9,8 @@
 #define SHOWN_PROT (PROT_READ | PROT_EXEC)
 #define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
 #define STATE_MOST MIB(4)
+#define NO_GROUP   0       /* whose frames nobody takes for equal ones */
+#define LOOK_MOST  32      /* frames that are looked for at once */
 #define PATIENCE   SEC(60) /* after which a source has heard what became of it */
 
 static const struct agent_ops *ops_of(const struct move *m)
@@ -70,28 +72,35 @@ static void release(struct move *m)
         heap_free(in->grant[i]);
     heap_free(in->grant);
     heap_free(in->held);
+    heap_free(in->alias);
     if (in->state_frames.v)
         frame_put(in->state_frames);
     heap_free(in);
     m->in = NULL;
 }
 
-static bool hold(struct incoming *in, hpa_t frame)
+/* Adds a frame to a list that grows. */
+static bool append(hpa_t **list, u64 *count, u64 *room, hpa_t frame)
 {
-    if (in->holds == in->holds_room) {
-        u64 room = in->holds_room ? in->holds_room * 2 : 512;
-        hpa_t *more = heap_alloc(room * sizeof(*more));
+    if (*count == *room) {
+        u64 wanted = *room ? *room * 2 : 512;
+        hpa_t *more = heap_alloc(wanted * sizeof(*more));
 
         if (!more)
             return false;
-        if (in->holds)
-            memcpy(more, in->held, in->holds * sizeof(*more));
-        heap_free(in->held);
-        in->held = more;
-        in->holds_room = room;
+        if (*count)
+            memcpy(more, *list, *count * sizeof(*more));
+        heap_free(*list);
+        *list = more;
+        *room = wanted;
     }
-    in->held[in->holds++] = frame;
+    (*list)[(*count)++] = frame;
     return true;
+}
+
+static bool hold(struct incoming *in, hpa_t frame)
+{
+    return append(&in->held, &in->holds, &in->holds_room, frame);
 }
 
 /* --- pages -------------------------------------------------------------------------------------------------- */
@@ -258,7 +267,9 @@ static enum err take_one_alias(struct move *m, const struct message_alias_of *a)
         return E_RANGE;
     c.frame = p->slat.table.format->address(entry);
     if (state == PAGE_PRIVATE) {
-        if (!frame_claim(c.frame, FRAME_SHARED, m->pmap->group))
+        if (!append(&m->in->alias, &m->in->aliases, &m->in->alias_room, c.frame))
+            return E_NOMEM;
+        if (!frame_claim(c.frame, FRAME_SHARED, NO_GROUP))
             return E_STATE;
         pmap_commit(p, &c);
     }
@@ -285,21 +296,84 @@ static enum err take_alias(struct move *m, const struct message_alias *a, struct
     return e ? why_set(why, e, "the source describes pages that there are not") : OK;
 }
 
+static u64 mac_for_slot(const struct message_defer *d, u32 slot)
+{
+    for (u32 i = 0; i < d->l.count; i++)
+        if (d->page[i].slot == slot)
+            return d->page[i].mac;
+    return 0;
+}
+
+/* The frame comes with a user. */
+static void take_guess(struct move *m, const struct key *key, u64 mac, u32 slot, hpa_t frame)
+{
+    bool sure = false;
+    struct mac ours;
+
+    if (!frame.v)
+        return;
+    if (m->peer->agent->trusts && mac) {
+        ours = mac_of(key, phys_to_virt(frame), PAGE_SIZE, NULL, 0);
+        sure = !memcmp(ours.b, &mac, sizeof(mac));
+    }
+    if (!borrow_guess(m->in->borrow, slot, frame, sure))
+        frame_put(frame);
+}
+
+/* Is what the source describes here already? Its digest is a hint; a MAC, if the user trusts it, is enough. */
+static void look_for_equal(struct move *m, const struct message_defer *d)
+{
+    struct agent *a = m->peer->agent;
+    struct key key = peer_content_key(m->peer);
+    u64 hash[LOOK_MOST];
+    u32 slot[LOOK_MOST], count = 0;
+    hpa_t frame[LOOK_MOST];
+
+    for (u32 at = 0; at < d->l.count; at++) {
+        const struct message_defer_of *one = &d->page[at];
+
+        if (!borrow_has_guess(m->in->borrow, one->slot) &&
+            (!count || slot[count - 1] != one->slot)) {
+            hash[count] = one->digest;
+            slot[count++] = one->slot;
+        }
+        if (count < LOOK_MOST && at + 1 < d->l.count)
+            continue;
+        a->ops->find_equal(a->ctx, m->pmap->group, hash, frame, count);
+        for (u32 i = 0; i < count; i++)
+            take_guess(m, &key, mac_for_slot(d, slot[i]), slot[i], frame[i]);
+        count = 0;
+    }
+}
+
+static enum err take_one_defer(struct move *m, const struct message_defer_of *d)
+{
+    struct pmap_change c = {.gpa = pmap_gpa(d->page),
+                            .to = PAGE_SHARED,
+                            .prot = SHOWN_PROT,
+                            .frame = borrow_sure(m->in->borrow, d->slot)};
+    enum err e;
+
+    if (c.frame.v) {
+        e = set_page(m, d->page, &c);
+        if (e)
+            frame_put(c.frame);
+        m->figures.pages_taken_over += !e;
+        return e;
+    }
+    c = (struct pmap_change){.gpa = c.gpa, .to = PAGE_REMOTE, .slot = d->slot};
+    return borrow_use(m->in->borrow, d->slot, d->page) ? set_page(m, d->page, &c) : E_RANGE;
+}
+
 static enum err take_defer(struct move *m, const struct message_defer *d, struct why *why)
 {
     struct pmap *p = m->pmap;
     enum err e = OK;
 
+    look_for_equal(m, d);
     lock_acquire(&p->lock);
-    for (u32 i = 0; i < d->l.count && !e; i++) {
-        const struct message_defer_of *one = &d->page[i];
-        struct pmap_change c = {.gpa = pmap_gpa(one->page), .to = PAGE_REMOTE, .slot = one->slot};
-
-        e = one->page < pmap_pages(p) && borrow_use(m->in->borrow, one->slot, one->page) ? OK
-                                                                                         : E_RANGE;
-        if (!e)
-            e = set_page(m, one->page, &c);
-    }
+    for (u32 i = 0; i < d->l.count && !e; i++)
+        e = d->page[i].page < pmap_pages(p) ? take_one_defer(m, &d->page[i]) : E_RANGE;
     lock_release(&p->lock);
     m->figures.pages_deferred += d->l.count;
     return e ? why_set(why, e, "the source describes pages or slots that there are not") : OK;
@@ -420,6 +494,7 @@ static void accept(struct move *m)
     a->epoch = m->epoch;
     a->state_addr = BIT(62);
     a->state_rkey = m->in->state.mr->rkey;
+    a->trusts = m->peer->agent->trusts;
     link_send(m->peer->link, MESSAGE_ACCEPT, sizeof(*a));
 }
 
@@ -512,6 +587,8 @@ static void validate(struct move *m)
         incoming_abort(m, why.text);
         return;
     }
+    for (u64 i = 0; i < in->aliases; i++)
+        frame_set_group(in->alias[i], m->pmap->group);
     release_held(in);
     m->phase = MOVE_FINAL;
     peer_send_plain(m->peer, MESSAGE_READY, &m->epoch);

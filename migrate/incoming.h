@@ -22,6 +22,9 @@ struct incoming {
     u64 state_size;
     hpa_t *held; /* frames that pages lost while somebody could still write them */
     u64 holds, holds_room;
+    hpa_t *
+        alias; /* frames that several pages show and the source may write: they are of no trust group yet */
+    u64 aliases, alias_room;
     struct borrow *borrow;
     u32 markers;
     bool has_final;

@@ -94,7 +94,7 @@ struct message_accept {
     struct epoch epoch;
     u64 state_addr; /* where the state is to be written */
     u32 state_rkey;
-    u32 reserved;
+    u32 trusts; /* 1: a MAC of its content says what a page holds */
 };
 struct message_run_of { /* a run of pages, or of slots */
     u32 first, count;
@@ -127,7 +127,8 @@ struct message_chunk {
 };
 struct message_defer_of {
     u32 page, slot;
-    u64 digest;
+    u64 digest; /* page_hash by the group's key: a hint */
+    u64 mac;    /* the first half of a MAC of the content, if the target trusts it; 0 else */
 };
 struct message_defer {
     struct message_list l;
@@ -163,7 +164,7 @@ ASSERT_SIZE(struct message_offer, 104);
 ASSERT_SIZE(struct message_accept, 64);
 ASSERT_SIZE(struct message_grant, 64);
 ASSERT_SIZE(struct message_chunk, 72);
-ASSERT_SIZE(struct message_defer_of, 16);
+ASSERT_SIZE(struct message_defer_of, 24);
 ASSERT_SIZE(struct message_home, 72);
 ASSERT_SIZE(struct message_final, 80);
 ASSERT_SIZE(struct message_go, 56);

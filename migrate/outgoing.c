@@ -195,6 +195,8 @@ static void begin_copying(struct move *m)
     struct outgoing *o = m->out;
     enum err e = pages_create(&o->pages, m, o->lease);
 
+    o->pages.trusted = o->trusted;
+    o->pages.content_key = peer_content_key(m->peer);
     if (!e)
         e = pages_prepare(&o->pages);
     if (e) {
@@ -422,6 +424,7 @@ void outgoing_message(struct move *m, const struct message_header *h)
             break;
         m->out->state_addr = accept->state_addr;
         m->out->state_rkey = accept->state_rkey;
+        m->out->trusted = accept->trusts;
         m->out->state_room = ops_of(m)->state_size(m->vm);
         begin_copying(m);
         break;

@@ -5,6 +5,7 @@
 #include "kernel/string.h"
 #include "migrate/agent.h"
 #include "vmm/layout.h"
+#include "vmm/share/group.h"
 #include "vmm/share/hash.h"
 
 #define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
@@ -125,6 +126,7 @@ void pages_destroy(struct pages *g)
     for (u32 i = 0; i < g->write.frames; i++)
         frame_put(g->write.frame[i]);
     heap_free(g->grant);
+    heap_free(g->content);
     heap_free(g->sent);
     map_destroy(&g->slot_of);
     map_destroy(&g->leader_of);
@@ -196,12 +198,39 @@ static void to_zero(struct pages *g, u64 index)
         g->zero.run[g->zero.count++] = (struct message_run_of){(u32)index, 1};
 }
 
+/* A frame that is lent is immutable: what it holds is looked at once. */
+static enum err describe_slot(struct pages *g, u32 slot, hpa_t frame)
+{
+    const void *at = phys_to_virt(frame);
+    struct mac mac;
+
+    if (slot >= g->contents) {
+        u32 room = MAX(g->contents * 2, slot + 512);
+        void *more = heap_alloc(room * sizeof(g->content[0]));
+
+        if (!more)
+            return E_NOMEM;
+        if (g->contents)
+            memcpy(more, g->content, g->contents * sizeof(g->content[0]));
+        heap_free(g->content);
+        g->content = more;
+        g->contents = room;
+    }
+    g->content[slot].digest = page_hash(at, share_key(g->move->pmap->group));
+    if (g->trusted) {
+        mac = mac_of(&g->content_key, at, PAGE_SIZE, NULL, 0);
+        memcpy(&g->content[slot].mac, mac.b, sizeof(u64));
+    }
+    return OK;
+}
+
 static enum err to_slot(struct pages *g, u64 index, hpa_t frame)
 {
     u32 slot, sent;
 
     if (!map_get(&g->slot_of, frame, &slot)) {
-        if (lease_add(g->lease, frame, &slot) || !map_put(&g->slot_of, frame, slot))
+        if (lease_add(g->lease, frame, &slot) || !map_put(&g->slot_of, frame, slot) ||
+            describe_slot(g, slot, frame))
             return E_NOMEM;
     }
     sent = sent_as(SENT_DEFER, slot);
@@ -209,7 +238,8 @@ static enum err to_slot(struct pages *g, u64 index, hpa_t frame)
         return OK; /* nobody can write a frame that is lent */
     g->sent[index] = sent;
     g->move->figures.pages_deferred++;
-    g->defer.page[g->defer.count++] = (struct message_defer_of){(u32)index, slot, 0};
+    g->defer.page[g->defer.count++] =
+        (struct message_defer_of){(u32)index, slot, g->content[slot].digest, g->content[slot].mac};
     return OK;
 }
 

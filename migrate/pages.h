@@ -43,6 +43,12 @@ struct pages {
     struct pages_grant *grant;
     u32 grants, room, asked; /* asked for; room for; not given yet */
     struct frame_map slot_of, leader_of;
+    bool trusted;           /* the target wants MACs */
+    struct key content_key; /* for these */
+    struct {
+        u64 digest, mac;
+    } * content; /* of each slot */
+    u32 contents;
     u64 cursor;
     bool attached;             /* the Pmap tells it of dirty pages */
     bool walking;              /* a round is under way */
@@ -67,7 +73,7 @@ struct pages {
     } alias;
     struct {
         u32 count;
-        struct message_defer_of page[LEASE_CHUNK < 500 ? LEASE_CHUNK : 500];
+        struct message_defer_of page[300];
     } defer;
     struct {
         u32 count;

@@ -231,6 +231,11 @@ void peer_datagram(struct agent *a, ip4_t from, const void *data, u32 size)
     }
 }
 
+struct key peer_content_key(const struct peer *p)
+{
+    return key_derive(p->key.b, sizeof(p->key.b), NULL, 0, "ferry page content");
+}
+
 /* --- messages ------------------------------------------------------------------------------------------------ */
 
 bool peer_has_room(const struct peer *p)

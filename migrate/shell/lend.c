@@ -131,6 +131,35 @@ SHELL_COMMAND(
     .more = "0 fetches none but those that are needed. What is borrowed is lost with the host "
             "that lends it.");
 
+static enum err set_trust(struct agent *a, void *ctx, struct why *why)
+{
+    (void)why;
+    a->trusts = *(bool *)ctx;
+    return OK;
+}
+
+static enum err run_trust(unsigned argc, char **argv, struct why *why)
+{
+    bool on = str_equal(argv[0], "on");
+
+    (void)argc;
+    if (!on && !str_equal(argv[0], "off"))
+        return why_set(why, E_INVAL, "'%s' is neither `on` nor `off`", argv[0]);
+    return agent_call(set_trust, &on, why);
+}
+
+static void complete_on_off(struct shell_completion *c)
+{
+    shell_offer(c, "", "on");
+    shell_offer(c, "", "off");
+}
+SHELL_COMMAND(
+    borrow_trust, .name = "borrow trust", .args = "on|off", .min = 1, .max = 1, .run = run_trust,
+    .help = "whether a MAC is enough to know what a page holds", .complete = {complete_on_off},
+    .more = "For VMs that come from now on. With `on`, a page whose content is here already is "
+            "not fetched if its MAC, which the source computes, is right; with `off` it is "
+            "read once and compared.");
+
 static enum err recall(struct agent *a, void *ctx, struct why *why)
 {
     (void)ctx, (void)why;

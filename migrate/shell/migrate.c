@@ -232,6 +232,7 @@ static void print_borrowed(const struct agent *a, const struct move *m)
     row("fetched ahead", f->prefetched);
     row("drained", f->drained);
     row("fetched twice", f->fetched_twice);
+    row("frames taken over", f->taken_over);
     row("slots returned", f->returned);
 }
 

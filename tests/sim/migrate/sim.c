@@ -112,6 +112,7 @@ static bool is_over(struct world *world)
 static void populate(void)
 {
     struct vm *one = world_vm(&w, 0, "one", PAGES), *two = world_vm(&w, 0, "two", PAGES);
+    struct vm *three = world_vm(&w, 1, "three", PAGES);
     u64 distinct = 1000;
 
     for (u64 i = 0; i < PAGES; i++) {
@@ -128,6 +129,10 @@ static void populate(void)
             world_fill(two, i, i % 8 + 1);
     }
     world_merge_equal(one, two);
+    for (u64 i = 0; i < 8; i++) /* host B has some of it already */
+        world_fill(three, i, i / 2 + 1);
+    world_merge_equal(three, three);
+    w.host[1].agent->trusts = fabric_below(w.fabric, 2);
 }
 
 /* --- faults ------------------------------------------------------------------------------------------------ */

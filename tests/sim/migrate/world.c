@@ -8,6 +8,8 @@
 #include "kernel/host.h"
 #include "kernel/thread.h"
 #include "tests/unit/fake/fake.h"
+#include "vmm/share/group.h"
+#include "vmm/share/hash.h"
 #include "vmm/share/merge.h"
 
 #define MEMORY     GIB(1)
@@ -183,7 +185,7 @@ void world_merge_equal(struct vm *one, struct vm *two)
 {
     for (u64 i = 0; i < one->oracle->pages; i++) {
         for (u64 k = 0; k < two->oracle->pages; k++)
-            if (equal(one, i, two, k))
+            if ((one != two || i != k) && equal(one, i, two, k))
                 (void)world_merge(one, i, two, k);
         for (u64 k = i + 1; k < one->oracle->pages; k++)
             if (equal(one, i, one, k))
@@ -343,6 +345,35 @@ static enum err stop(struct vm *vm, struct why *why)
     return OK;
 }
 
+static hpa_t shared_frame(struct vm *vm, u64 page)
+{
+    unsigned level;
+    u64 e = ptab_lookup(&vm->pmap.slat.table, pmap_gpa(page).v, &level);
+
+    return e && pmap_state(&vm->pmap, page) == PAGE_SHARED ? vm->pmap.slat.table.format->address(e)
+                                                           : HPA(0);
+}
+
+/* Sometimes it gives a frame that only has the hash, which must not matter. */
+static void find_equal(void *ctx, u16 group, const u64 *hash, hpa_t *frame, u32 count)
+{
+    struct host *h = host_of(ctx);
+
+    for (u32 i = 0; i < count; i++) {
+        frame[i] = HPA(0);
+        for (unsigned k = 0; k < WORLD_VMS && !frame[i].v; k++)
+            for (u64 p = 0; h->vm[k] && p < h->vm[k]->oracle->pages && !frame[i].v; p++) {
+                hpa_t at = shared_frame(h->vm[k], p);
+
+                if (at.v &&
+                    (page_hash(phys_to_virt(at), share_key(group)) == hash[i] ||
+                     !fabric_below(h->world->fabric, 50)) &&
+                    frame_get_if(at, FRAME_SHARED, group))
+                    frame[i] = at;
+            }
+    }
+}
+
 static void go_on(struct vm *vm)
 {
     vm->stopped = false;
@@ -435,6 +466,7 @@ static const struct agent_ops agent_ops = {
     .describe = describe,
     .make = make,
     .stop = stop,
+    .find_equal = find_equal,
     .go_on = go_on,
     .hold_merging = hold_merging,
     .slow_down = slow_down,
