@@ -6,7 +6,7 @@
 #include "kernel/string.h"
 #include "kernel/timer.h"
 
-#define PATIENCE  17 /* 4.096 us << 17 = 537 ms: an emulated host stands still for that long */
+#define PATIENCE  18 /* 4.096 us << 18 = 1.07 s: an emulated host stands still for that long */
 #define RETRIES   7
 #define RNR_TIMER 14 /* 1 ms */
 #define READS     16 /* outstanding, of a queue pair */

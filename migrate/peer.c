@@ -8,7 +8,7 @@
 #define OPEN_AGAIN  MSEC(500)
 #define OPEN_LIMIT  SEC(5)
 #define PING_PERIOD MSEC(500)
-#define SILENCE     SEC(5) /* after which the link is given up */
+#define SILENCE     SEC(15) /* after which the link is given up; broken ones are noticed sooner */
 
 struct peer *agent_peer(struct agent *a, const char *name)
 {
@@ -305,7 +305,7 @@ static u64 poll_up(struct peer *p, u64 now)
     if (p->link->failed || now > p->link->heard + SILENCE) {
         char text[sizeof(p->why)];
 
-        str_copy(text, sizeof(text), p->link->failed ? p->link->why : "nothing was heard for 5 s");
+        str_copy(text, sizeof(text), p->link->failed ? p->link->why : "nothing was heard for 15 s");
         p->refused += p->link->failed && p->link->receive_sequence != p->link->messages_received;
         drop_link(p, text);
         return p->next;
