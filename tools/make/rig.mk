@@ -34,7 +34,7 @@ INITRD ?= $(B)/guests/initrd.gz
 # What runs or tests hosts first makes sure that this machine has the packages, then starts over: before
 # that, not even the compiler may be there.
 .PHONY: all demo run test soak bench image
-demo: $(B)/packages ## one host, two Linux VMs, step by step (CPU=amd|intel)
+demo: $(B)/packages ## two hosts, and a Linux VM that moves between them (CPU=amd|intel)
 	@$(MAKE) --no-print-directory $(FERRY) $(GUESTS)
 	@tools/demo $(CPU)
 
