@@ -197,14 +197,24 @@ static void begin_copying(struct move *m)
 
     o->pages.trusted = o->trusted;
     o->pages.content_key = peer_content_key(m->peer);
-    if (!e)
-        e = pages_prepare(&o->pages);
     if (e) {
         outgoing_abort(m, "no memory for the records of the migration");
         return;
     }
     m->phase = MOVE_COPYING;
-    begin_round(m);
+    o->preparing = true;
+}
+
+static void prepare(struct move *m)
+{
+    bool done;
+
+    if (pages_prepare(&m->out->pages, &done))
+        outgoing_abort(m, "no memory to split its large pages");
+    else if (done) {
+        m->out->preparing = false;
+        begin_round(m);
+    }
 }
 
 static void measure(struct move *m)
@@ -453,8 +463,13 @@ static u64 poll_rounds(struct move *m)
 {
     struct why why = {""};
     bool done = false;
-    enum err e = pages_step(&m->out->pages, &done, &why);
+    enum err e;
 
+    if (m->out->preparing) {
+        prepare(m);
+        return time_now();
+    }
+    e = pages_step(&m->out->pages, &done, &why);
     if (e == E_AGAIN || m->out->pages.broken)
         return time_now() + MSEC(1); /* or when something is completed */
     if (e)

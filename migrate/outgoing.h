@@ -6,7 +6,7 @@
 struct outgoing {
     struct pages pages;
     struct lease *lease;
-    bool trusted;
+    bool trusted, preparing;
     u64 state_addr, state_room; /* where the target wants the state */
     u32 state_rkey;
     hpa_t state; /* frames of it */

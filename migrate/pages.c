@@ -8,8 +8,9 @@
 #include "vmm/share/group.h"
 #include "vmm/share/hash.h"
 
-#define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
-#define STEP        256 /* pages that are looked at before others have their turn */
+#define LARGE_PAGES  (LARGE_SIZE / PAGE_SIZE)
+#define PREPARE_STEP 2048 /* pages that are counted before others have their turn */
+#define STEP         256  /* pages that are looked at before others have their turn */
 
 /* How a page went: the kind in the upper 3 bits, a number below. */
 enum sent { SENT_NONE, SENT_GRANT, SENT_LEADER, SENT_ALIAS, SENT_DEFER, SENT_HOME };
@@ -148,20 +149,21 @@ static hpa_t frame_now(const struct pmap *p, u64 index, enum page_state *state)
                (level == 2 ? index % LARGE_PAGES * PAGE_SIZE : 0));
 }
 
-enum err pages_prepare(struct pages *g)
+enum err pages_prepare(struct pages *g, bool *done)
 {
     struct pmap *p = g->move->pmap;
     struct move_figures *f = &g->move->figures;
+    u64 end = MIN(g->cursor + PREPARE_STEP, pmap_pages(p));
     enum page_state state;
     enum err e = OK;
 
-    for (u64 i = 0; i < pmap_pages(p) && !e; i++) {
+    for (; g->cursor < end && !e; g->cursor++) {
         hpa_t frame;
 
         lock_acquire(&p->lock);
-        if (pmap_record(p, i) && i % LARGE_PAGES == 0)
-            e = pmap_split(p, pmap_gpa(i));
-        frame = frame_now(p, i, &state);
+        if (pmap_record(p, g->cursor) && g->cursor % LARGE_PAGES == 0)
+            e = pmap_split(p, pmap_gpa(g->cursor));
+        frame = frame_now(p, g->cursor, &state);
         if (frame.v && !page_is_zero(phys_to_virt(frame))) {
             f->nonzero_pages++;
             f->shared_pages += state == PAGE_SHARED && rmap_used_outside(frame, p);
@@ -169,10 +171,10 @@ enum err pages_prepare(struct pages *g)
             f->nonzero_pages++;
         }
         lock_release(&p->lock);
-        if (i % STEP == 0)
-            (void)verbs_progress(g->move->peer->agent->device);
     }
-    pmap_shoot_down(p); /* CPUs must note writes in the small entries */
+    *done = g->cursor == pmap_pages(p);
+    if (*done)
+        pmap_shoot_down(p); /* CPUs must note writes in the small entries */
     return e;
 }
 
