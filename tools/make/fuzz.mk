@@ -15,6 +15,7 @@ FUZZ_DICT = $$([ ! -f tests/fuzz/$$t.dict ] || echo -dict=tests/fuzz/$$t.dict)
 FUZZ_FLAGS := -len_control=0 -max_len=4096 -artifact_prefix=$(B)/fuzz/
 
 $(SIMD_OBJ:%=$(B)/fuzz/%): FUZZ_CFLAGS += $(SIMD_CFLAGS)
+$(B)/fuzz/kernel/crypto/crypto.o: FUZZ_CFLAGS += $(BEARSSL_INCLUDE)
 $(B)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  FUZZCC $<"; $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) \
@@ -27,7 +28,7 @@ $(B)/fuzz/libferry.a: $(FUZZ_OBJ)
 $(B)/fuzz/bin/%: tests/fuzz/%.c $(B)/fuzz/libferry.a
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -MMD -MP -MF $@.d -o $@ $< \
-	    $(B)/fuzz/libferry.a
+	    $(B)/fuzz/libferry.a -lbearssl
 
 .PHONY: fuzz fuzz-short
 fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%) ## fuzz each parser for FUZZ_SECONDS (600)
