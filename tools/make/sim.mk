@@ -13,13 +13,17 @@ $(B)/sim/migrate: $(SIM_MIGRATE) $(wildcard tests/sim/migrate/*.h) $(B)/host/lib
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -o $@ $(SIM_MIGRATE) $(B)/host/libferry.a -lbearssl
 
-.PHONY: sim sim-soak sim-migrate model
+.PHONY: sim sim-soak sim-migrate sim-migrate-soak model
 sim: $(B)/sim/roce ## two hosts on a bad line, for SEEDS (2000) seeds from FIRST (1) on
 	@$(B)/sim/roce $(FIRST) $(SEEDS) $(VERBOSE)
 
 sim-migrate: $(B)/sim/migrate ## VMs move between hosts that fail, for SEEDS (2000) seeds from FIRST (1) on
 	@$(B)/sim/migrate $(FIRST) $(SEEDS) $(VERBOSE)
 	@$(B)/sim/migrate --single
+
+sim-migrate-soak: $(B)/sim/migrate-fast ## the same for 10^5 seeds and each pair of faults, without sanitizers
+	@$(B)/sim/migrate-fast 1 100000
+	@$(B)/sim/migrate-fast --pairs
 
 model: ## spin proves the hand-off of a VM, and refutes defects of it
 	@tests/model/check
@@ -66,8 +70,22 @@ $(B)/sim/share-costs: $(B)/fast/tests/sim/share/costs.o $(B)/fast/libshare.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^
 
+# Migration with all that it stands on.
+MIGRATE_C := $(filter-out $(HOST_SKIP),$(wildcard migrate/*.c)) kernel/crypto/crypto.c kernel/config.c \
+             arch/x86_64/cpu/fpu_own.c drivers/net/verbs.c drivers/net/verbs_names.c
+MIGRATE_OBJ := $(MIGRATE_C:%.c=$(B)/fast/%.o)
+$(B)/fast/kernel/crypto/crypto.o: FAST_CFLAGS += $(BEARSSL_INCLUDE)
+
+$(B)/fast/libmigrate.a: $(sort $(SHARE_OBJ) $(MIGRATE_OBJ))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/sim/migrate-fast: $(SIM_MIGRATE:%.c=$(B)/fast/%.o) $(B)/fast/libmigrate.a
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ -lbearssl
+
 $(B)/sim/roce-fast: $(B)/fast/tests/sim/roce/sim.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^
 
--include $(sort $(FAST_OBJ:.o=.d) $(SHARE_OBJ:.o=.d)) $(wildcard $(B)/fast/tests/sim/*/*.d)
+-include $(sort $(FAST_OBJ:.o=.d) $(SHARE_OBJ:.o=.d) $(MIGRATE_OBJ:.o=.d)) $(wildcard $(B)/fast/tests/sim/*/*.d)

@@ -14,11 +14,11 @@ struct fmr {
     struct verbs_mr base;
     hpa_t *frame;
     u64 offset;
-    struct fmr *dead; /* freed when the invalidation is told */
 };
 
 struct fcq {
     struct verbs_cq base;
+    struct fcq *next; /* of the device */
     struct verbs_wc *wc;
     u32 head, tail;
     bool wanted;
@@ -53,6 +53,7 @@ struct fqp {
 
 struct fdone {
     struct verbs_done *done;
+    struct fmr *mr; /* whose key is good until then; or NULL */
     u64 at;
     struct fdone *next;
 };
@@ -61,11 +62,11 @@ struct fdevice {
     struct verbs_device base;
     struct fabric *fabric;
     u32 host;
-    bool alive;
     struct fmr *mr[MRS];
     struct fqp *qp[QPS];
     u32 next_key, next_qpn;
     struct fdone *done;
+    struct fcq *cq;
 };
 
 struct fabric {
@@ -120,12 +121,19 @@ static void query_port(struct verbs_device *device, struct verbs_port *port)
     port->gid[15] = (u8)(d->host + 1);
 }
 
-static void done_later(struct fdevice *d, struct verbs_done *done)
+static void done_later(struct fdevice *d, struct verbs_done *done, struct fmr *mr)
 {
     struct fdone *e = malloc(sizeof(*e));
 
-    *e = (struct fdone){done, time_now() + delay(d->fabric), d->done};
+    *e = (struct fdone){done, mr, time_now() + delay(d->fabric), d->done};
     d->done = e;
+}
+
+static void free_mr(struct fdevice *d, struct fmr *m)
+{
+    d->mr[m->base.lkey & (MRS - 1)] = NULL;
+    free(m->frame);
+    free(m);
 }
 
 static bool progress(struct verbs_device *device)
@@ -134,18 +142,25 @@ static bool progress(struct verbs_device *device)
     return false;
 }
 
-static struct verbs_done *next_done(struct verbs_device *device)
+static struct verbs_done *take_done(struct fdevice *d, u64 now)
 {
-    for (struct fdone **at = &of(device)->done, *e; (e = *at); at = &e->next) {
+    for (struct fdone **at = &d->done, *e; (e = *at); at = &e->next) {
         struct verbs_done *done = e->done;
 
-        if (e->at > time_now())
+        if (e->at > now)
             continue;
         *at = e->next;
+        if (e->mr)
+            free_mr(d, e->mr);
         free(e);
         return done;
     }
     return NULL;
+}
+
+static struct verbs_done *next_done(struct verbs_device *device)
+{
+    return take_done(of(device), time_now());
 }
 
 static enum err alloc_pd(struct verbs_device *device, struct verbs_pd **pd, struct why *why)
@@ -185,13 +200,7 @@ static enum err reg_mr(struct verbs_pd *pd, const struct verbs_mr_init *init, st
 
 static void invalidate_mr(struct verbs_mr *mr, struct verbs_done *done)
 {
-    struct fdevice *d = of(mr->pd->device);
-    struct fmr *m = CONTAINER_OF(mr, struct fmr, base);
-
-    d->mr[mr->lkey & (MRS - 1)] = NULL;
-    free(m->frame);
-    free(m);
-    done_later(d, done);
+    done_later(of(mr->pd->device), done, CONTAINER_OF(mr, struct fmr, base));
 }
 
 static enum err create_cq(struct verbs_device *device, u32 cqe, struct verbs_cq **cq,
@@ -199,18 +208,28 @@ static enum err create_cq(struct verbs_device *device, u32 cqe, struct verbs_cq 
 {
     struct fcq *c = calloc(1, sizeof(*c));
 
-    (void)device, (void)why;
+    (void)why;
     c->wc = calloc(cqe, sizeof(c->wc[0]));
+    c->next = of(device)->cq;
+    of(device)->cq = c;
     *cq = &c->base;
     return OK;
 }
 
-static void destroy_cq(struct verbs_cq *cq)
+static void free_cq(struct fdevice *d, struct fcq *c)
 {
-    struct fcq *c = CONTAINER_OF(cq, struct fcq, base);
+    struct fcq **at = &d->cq;
 
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
     free(c->wc);
     free(c);
+}
+
+static void destroy_cq(struct verbs_cq *cq)
+{
+    free_cq(of(cq->device), CONTAINER_OF(cq, struct fcq, base));
 }
 
 static u32 poll_cq(struct verbs_cq *cq, struct verbs_wc *wc, u32 count)
@@ -311,15 +330,22 @@ static enum verbs_qp_state query_qp(struct verbs_qp *qp)
     return qp_of(qp)->state;
 }
 
+static void free_qp(struct fqp *q)
+{
+    for (u32 i = 0; i < q->base.max_send_wr; i++)
+        free(q->send[i].data);
+    q->device->qp[q->base.qp_num & (QPS - 1)] = NULL;
+    free(q->send);
+    free(q->recv);
+    free(q);
+}
+
 static void destroy_qp(struct verbs_qp *qp, struct verbs_done *done)
 {
     struct fqp *q = qp_of(qp);
     struct fcq *c[2] = {CONTAINER_OF(qp->send_cq, struct fcq, base),
                         CONTAINER_OF(qp->recv_cq, struct fcq, base)};
 
-    for (u32 i = 0; i < qp->max_send_wr; i++)
-        free(q->send[i].data);
-    q->device->qp[qp->qp_num & (QPS - 1)] = NULL;
     for (unsigned k = 0; k < 2; k++) { /* its completions are gone */
         u32 kept = c[k]->tail;
 
@@ -328,10 +354,8 @@ static void destroy_qp(struct verbs_qp *qp, struct verbs_done *done)
                 c[k]->wc[kept++ % c[k]->base.cqe] = c[k]->wc[i % c[k]->base.cqe];
         c[k]->head = kept;
     }
-    done_later(q->device, done);
-    free(q->send);
-    free(q->recv);
-    free(q);
+    done_later(q->device, done, NULL);
+    free_qp(q);
 }
 
 /* --- work ------------------------------------------------------------------------------------------------------ */
@@ -416,7 +440,7 @@ static struct fqp *other_end(const struct fqp *q)
     struct fdevice *d = to < FABRIC_HOSTS ? f->host[to] : NULL;
     struct fqp *r;
 
-    if (!d || !d->alive || f->cut[q->device->host][to])
+    if (!d || f->cut[q->device->host][to])
         return NULL;
     r = d->qp[q->dest_qpn & (QPS - 1)];
     if (!r || r->base.qp_num != q->dest_qpn || r->dest_qpn != q->base.qp_num ||
@@ -611,7 +635,7 @@ void fabric_run(struct fabric *f)
     do {
         any = false;
         for (u32 h = 0; h < FABRIC_HOSTS; h++)
-            for (u32 i = 0; f->host[h] && f->host[h]->alive && i < QPS; i++)
+            for (u32 i = 0; f->host[h] && i < QPS; i++)
                 if (f->host[h]->qp[i])
                     any |= run_qp(f->host[h]->qp[i]);
     } while (any);
@@ -642,7 +666,7 @@ u64 fabric_next(const struct fabric *f)
     u64 next = U64_MAX;
 
     for (u32 h = 0; h < FABRIC_HOSTS; h++) {
-        if (!f->host[h] || !f->host[h]->alive)
+        if (!f->host[h])
             continue;
         for (u32 i = 0; i < QPS; i++)
             if (f->host[h]->qp[i])
@@ -671,7 +695,6 @@ struct verbs_device *fabric_boot(struct fabric *f, u32 host)
 
     d->fabric = f;
     d->host = host;
-    d->alive = true;
     d->next_key = (u32)(++f->boots * 100000);
     d->next_qpn = (u32)(f->boots * 1000);
     d->base = (struct verbs_device){.ops = &ops,
@@ -690,11 +713,23 @@ struct verbs_device *fabric_boot(struct fabric *f, u32 host)
     return &d->base;
 }
 
-/* What it had stays allocated: its agent is gone without a goodbye. */
+/* Its agent is gone without a goodbye. Domains stay allocated. */
 void fabric_kill(struct fabric *f, u32 host)
 {
-    f->host[host]->alive = false;
+    struct fdevice *d = f->host[host];
+
     f->host[host] = NULL;
+    while (take_done(d, U64_MAX))
+        ;
+    for (u32 i = 0; i < MRS; i++)
+        if (d->mr[i])
+            free_mr(d, d->mr[i]);
+    for (u32 i = 0; i < QPS; i++)
+        if (d->qp[i])
+            free_qp(d->qp[i]);
+    while (d->cq)
+        free_cq(d, d->cq);
+    free(d);
 }
 
 void fabric_cut(struct fabric *f, u32 a, u32 b, bool cut)
@@ -710,6 +745,15 @@ bool fabric_is_cut(const struct fabric *f, u32 a, u32 b)
 const struct fabric_figures *fabric_figures(const struct fabric *f)
 {
     return &f->figures;
+}
+
+u32 fabric_keys(const struct fabric *f, u32 host)
+{
+    u32 keys = 0;
+
+    for (u32 i = 0; i < MRS; i++)
+        keys += f->host[host]->mr[i] != NULL;
+    return keys;
 }
 
 void fabric_destroy(struct fabric *f)

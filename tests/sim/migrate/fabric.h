@@ -1,7 +1,7 @@
 /* A fabric at the level of the verbs, for the simulator: devices of hosts whose queue pairs do what a reliable connection
  * promises, in order, with delays, and fail as real ones do. A request that is cut off may have been executed or not; a
  * WRITE that is cut off may have been executed in part; the requester sees an error after a time-out, and all behind it is
- * flushed. All chance comes from one seed; time is the fake machine's. */
+ * flushed. A key is good until its end was told. All chance comes from one seed; time is the fake machine's. */
 #pragma once
 #include "drivers/net/verbs.h"
 
@@ -28,5 +28,7 @@ struct fabric_figures {
     u64 writes, write_bytes, reads, read_bytes, sends;
 };
 const struct fabric_figures *fabric_figures(const struct fabric *f);
+/* Keys of a host's memory that are good. */
+u32 fabric_keys(const struct fabric *f, u32 host);
 /* Told before a WRITE or READ touches memory; for checks. May be NULL. */
 extern void (*fabric_touches)(u32 host, hpa_t frame, bool write);

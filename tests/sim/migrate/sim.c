@@ -313,6 +313,7 @@ static void one_run(void)
     (void)world_run(&w, NULL, SEC(3));
     judge();
     judge_leftovers();
+    world_check_quiet(&w);
     if (!plan.faults)
         expect(runs_on(plan.trips % 2), "nothing failed, and the VM is not where it was sent");
     world_destroy(&w);

@@ -511,11 +511,13 @@ void world_kill(struct world *w, u32 host)
     struct host *h = &w->host[host];
 
     fabric_kill(w->fabric, host);
+    w->killed = true;
     for (unsigned i = 0; i < WORLD_VMS; i++)
         if (h->vm[i])
             h->vm[i]->oracle->owner_died = true;
     memset(h->vm, 0, sizeof(h->vm));
     h->alive = false;
+    free(h->agent);
     h->agent = NULL;
 }
 
@@ -734,4 +736,150 @@ void world_check_memory(struct vm *vm)
         if (at && memcmp(at, vm->oracle->memory + i * PAGE_SIZE, PAGE_SIZE))
             differs(vm, i, (const void *)at);
     }
+}
+
+/* --- users of frames ------------------------------------------------------------------------------------------------ */
+
+static u32 expected[MEMORY / PAGE_SIZE];
+static u64 distinct;
+
+static void expect_user(hpa_t frame)
+{
+    if (frame.v && !expected[frame.v / PAGE_SIZE]++)
+        distinct++;
+}
+
+static void check_users(hpa_t frame, const char *where, const char *name)
+{
+    if (frame.v && frame_users(frame) != expected[frame.v / PAGE_SIZE])
+        world_broken("a frame of %s %s has %u users, and %u are known", where, name,
+                     frame_users(frame), expected[frame.v / PAGE_SIZE]);
+}
+
+static hpa_t frame_of(const struct vm *vm, u64 page)
+{
+    enum page_state state = pmap_state(&vm->pmap, page);
+    unsigned level;
+    u64 e = ptab_lookup(&vm->pmap.slat.table, pmap_gpa(page).v, &level);
+
+    return state == PAGE_PRIVATE || state == PAGE_SHARED || state == PAGE_CACHED
+               ? vm->pmap.slat.table.format->address(e)
+               : HPA(0);
+}
+
+/* Calls fn for every user of a frame of a host's that there should be. */
+static void each_frame(const struct host *h,
+                       void (*fn)(hpa_t frame, const char *where, const char *name))
+{
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        for (u64 page = 0; h->vm[i] && page < h->vm[i]->oracle->pages; page++)
+            fn(frame_of(h->vm[i], page), "VM", h->vm[i]->oracle->name);
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        for (unsigned k = 0; h->vm[i] && k < PMAP_FILLS; k++)
+            if (h->vm[i]->pmap.fill[k].backing)
+                fn(h->vm[i]->pmap.fill[k].frame, "a fill of", h->vm[i]->oracle->name);
+    for (unsigned i = 0; i < AGENT_LEASES; i++) {
+        const struct lease *l = &h->agent->lease[i];
+
+        for (u32 slot = 0; l->used && slot < l->chunks * LEASE_CHUNK; slot++)
+            fn(lease_frame(l, slot), "a lease to", l->peer->name);
+    }
+    for (unsigned i = 0; i < AGENT_BORROWS; i++) {
+        const struct borrow *b = &h->agent->borrow[i];
+
+        for (u32 n = 0; b->used && n < b->chunks * BORROW_CHUNK; n++) {
+            const struct slot *s = &b->chunk[n / BORROW_CHUNK]->slot[n % BORROW_CHUNK];
+
+            fn(s->copy, "a copy of", b->name);
+            fn(s->guess, "a guess of", b->name);
+            if (s->state == SLOT_FETCHING) /* the link's */
+                fn(s->copy, "a copy of", b->name);
+        }
+    }
+}
+
+static void expect_one(hpa_t frame, const char *where, const char *name)
+{
+    (void)where, (void)name;
+    expect_user(frame);
+}
+
+static void check_lease(const struct host *h, const struct lease *l, u32 *keys)
+{
+    u64 left = 0;
+
+    for (u32 slot = 0; slot < l->chunks * LEASE_CHUNK; slot++)
+        left += lease_frame(l, slot).v != 0;
+    if (left != l->left)
+        world_broken("%s lends %llu frames to %s, and counts %llu", h->name,
+                     (unsigned long long)left, l->peer->name, (unsigned long long)l->left);
+    for (u32 i = 0; i < l->chunks; i++)
+        *keys += l->chunk[i]->mr != NULL;
+}
+
+/* A slot's users are the pages that name it. */
+static void check_borrow(const struct host *h, const struct borrow *b)
+{
+    u32 users[BORROW_CHUNK] = {0};
+    u64 left = 0;
+
+    for (u64 page = 0; b->vm && b->left && page < pmap_pages(b->pmap); page++) {
+        enum page_state state = pmap_state(b->pmap, page);
+        u32 slot = state == PAGE_REMOTE || state == PAGE_CACHED ? pmap_record(b->pmap, page)->slot
+                                                                : BORROW_CHUNK;
+
+        if (slot < BORROW_CHUNK) /* a VM of the simulator has no more slots */
+            users[slot]++;
+    }
+    for (u32 k = 0; b->vm && b->chunks && k < b->chunk[0]->count; k++) {
+        const struct slot *s = &b->chunk[0]->slot[k];
+
+        left += users[k] != 0;
+        if (s->users != users[k])
+            world_broken("slot %u of %s on %s has %u users, and %u pages name it", k, b->name,
+                         h->name, s->users, users[k]);
+    }
+    if (b->vm && left != b->left)
+        world_broken("%s borrows %llu frames for %s, and counts %llu", h->name,
+                     (unsigned long long)left, b->name, (unsigned long long)b->left);
+}
+
+static u64 frames_of_vms(void)
+{
+    struct frame_stats stats;
+
+    frames_stats(&stats);
+    return stats.count[FRAME_GUEST] + stats.count[FRAME_SHARED];
+}
+
+void world_check_quiet(struct world *w)
+{
+    u64 there;
+
+    memset(expected, 0, sizeof(expected));
+    distinct = 0;
+    for (u32 i = 0; i < WORLD_HOSTS; i++)
+        if (w->host[i].alive)
+            each_frame(&w->host[i], expect_one);
+    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+        struct host *h = &w->host[i];
+        u32 keys = 0;
+
+        if (!h->alive)
+            continue;
+        each_frame(h, check_users);
+        for (unsigned k = 0; k < AGENT_LEASES; k++)
+            if (h->agent->lease[k].used)
+                check_lease(h, &h->agent->lease[k], &keys);
+        for (unsigned k = 0; k < AGENT_BORROWS; k++)
+            if (h->agent->borrow[k].used)
+                check_borrow(h, &h->agent->borrow[k]);
+        if (fabric_keys(w->fabric, i) != keys)
+            world_broken("%s has %u keys, and leases have %u", h->name, fabric_keys(w->fabric, i),
+                         keys);
+    }
+    there = frames_of_vms();
+    if (!w->killed && there != distinct)
+        world_broken("%llu frames of VMs are not free, and %llu are in use",
+                     (unsigned long long)there, (unsigned long long)distinct);
 }

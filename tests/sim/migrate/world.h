@@ -62,6 +62,7 @@ struct world {
     u64 write_share; /* of 100 accesses */
     bool trace;
     bool quiet_guests;
+    bool killed; /* a host was: its frames are forgotten */
     u64 tick_at; /* world_on_tick is wanted then, ns */
 };
 

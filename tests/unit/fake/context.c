@@ -1,12 +1,17 @@
 /* Threads of the kernel as stacks of one thread of the build host. */
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sanitizer/common_interface_defs.h>
 #undef PROT_READ /* kernel/ptab.h has its own */
 #undef PROT_WRITE
 #undef PROT_EXEC
 #include "fake.h"
 #include "kernel/arch.h"
+
+/* Of AddressSanitizer's, or nothing where it is not there. */
+void __sanitizer_start_switch_fiber(void **fake, const void *bottom, size_t size)
+    __attribute__((weak));
+void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size)
+    __attribute__((weak));
 
 #define HOST_READ_WRITE 3
 #define STACK_SIZE      KIB(256) /* of which sanitizers need much */
@@ -64,7 +69,8 @@ __attribute__((naked, noinline)) static void switch_stack(__attribute__((unused)
 /* The present context has just got the CPU, from `previous`. */
 static void arrived(void)
 {
-    __sanitizer_finish_switch_fiber(current->sanitizer, &previous->bottom, &previous->size);
+    if (__sanitizer_finish_switch_fiber)
+        __sanitizer_finish_switch_fiber(current->sanitizer, &previous->bottom, &previous->size);
 }
 
 static void start(void)
@@ -96,7 +102,8 @@ void arch_context_switch(void **from, void *to)
         *from = new_context(); /* the flow that was there before any thread */
     previous = *from;
     current = to;
-    __sanitizer_start_switch_fiber(&previous->sanitizer, current->bottom, current->size);
+    if (__sanitizer_start_switch_fiber)
+        __sanitizer_start_switch_fiber(&previous->sanitizer, current->bottom, current->size);
     switch_stack(&previous->sp, current->sp);
     arrived();
 }
