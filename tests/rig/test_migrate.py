@@ -42,7 +42,7 @@ def test_a_vm_moves_there_and_back(hosts):
         assert "Nothing is lent" in source.run("lend")
 
 
-def test_shared_pages_stay_and_come_when_they_are_written(hosts):
+def test_shared_pages_stay_and_come_when_they_are_written(patience, hosts):
     a, b = hosts
     start(a, "one", same=4, write=1)
     start(a, "two", same=4, seed=2)
