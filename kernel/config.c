@@ -310,21 +310,13 @@ static void wrong_line(struct parser *p, const char *format, ...)
         p->report(p->ctx, p->line, what);
 }
 
-/* A name that came from a file, cut and cleaned for a message. */
-static void printable(char *to, size_t size, const char *from)
-{
-    str_copy(to, size, from);
-    for (; *to; to++)
-        if (*to < ' ' || *to > '~')
-            *to = '?';
-}
-
 static void unknown_key(struct parser *p, const char *name)
 {
     const struct key *near = NULL;
     char shown[24];
 
-    printable(shown, sizeof(shown), name);
+    str_copy(shown, sizeof(shown), name); /* as much as a message needs */
+    str_clean(shown);
     for (unsigned i = 0; i < COUNT_OF(keys) && !near; i++)
         if (str_distance(keys[i].name, name) <= 2)
             near = &keys[i];

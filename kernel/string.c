@@ -11,6 +11,13 @@ bool str_copy(char *to, size_t size, const char *from)
     return n == length;
 }
 
+void str_clean(char *text)
+{
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+}
+
 static int digit_value(char c)
 {
     if (c >= '0' && c <= '9')

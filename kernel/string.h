@@ -20,6 +20,8 @@ int str_format(char *to, size_t size, const char *format, ...) PRINTF_LIKE(3, 4)
 
 /* Copies with truncation, always terminated when size > 0. Returns true if all of it fitted. */
 bool str_copy(char *to, size_t size, const char *from);
+/* Makes text from outside fit for a terminal: all but printable ASCII becomes '?'. */
+void str_clean(char *text);
 
 static inline bool str_equal(const char *a, const char *b)
 {

@@ -187,14 +187,13 @@ static void move_message(struct peer *p, const struct message_header *h)
 
 void agent_message(struct peer *p, const struct message_header *h)
 {
-    const struct message_text *text = (const void *)h;
     char said[AGENT_TEXT];
 
     switch (h->type) {
     case MESSAGE_PING: break;
     case MESSAGE_PULL: outgoing_pull(p, (const void *)h); break;
     case MESSAGE_PULL_REFUSED:
-        str_copy(said, MIN(sizeof(said), text->l.count + 1), text->text);
+        message_read_text((const void *)h, said, sizeof(said));
         agent_say(p->agent, "%s does not give it: %s", p->name, said);
         break;
     case MESSAGE_OFFER: incoming_offer(p, (const void *)h); break;

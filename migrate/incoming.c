@@ -660,15 +660,14 @@ static enum err take(struct move *m, const struct message_header *h, struct why 
 
 void incoming_message(struct move *m, const struct message_header *h)
 {
-    const struct message_text *text = (const void *)h;
     char said[AGENT_TEXT];
     struct why why = {""};
 
-    if (h->type == MESSAGE_ABORT || h->type == MESSAGE_DENY) {
-        str_copy(said,
-                 h->type == MESSAGE_ABORT ? MIN(sizeof(said), text->l.count + 1) : sizeof(said),
-                 h->type == MESSAGE_ABORT ? text->text : "the source has ended the migration");
+    if (h->type == MESSAGE_ABORT) {
+        message_read_text((const void *)h, said, sizeof(said));
         incoming_abort(m, said);
+    } else if (h->type == MESSAGE_DENY) {
+        incoming_abort(m, "the source has ended the migration");
     } else if (h->type == MESSAGE_RUN) {
         if (m->phase == MOVE_FINAL)
             run(m, ((const struct message_go *)h)->stood_ns);

@@ -38,6 +38,25 @@ const char *message_name(enum message_type type)
     return (unsigned)type < MESSAGE_TYPES ? form[type].name : "unknown";
 }
 
+void message_add_run(struct message_run_of *run, u32 *count, u32 n)
+{
+    struct message_run_of *last = *count ? &run[*count - 1] : NULL;
+
+    if (last && last->first + last->count == n)
+        last->count++;
+    else
+        run[(*count)++] = (struct message_run_of){n, 1};
+}
+
+void message_read_text(const struct message_text *m, char *to, u32 size)
+{
+    u32 n = MIN(size - 1, m->l.count);
+
+    memcpy(to, m->text, n);
+    to[n] = '\0';
+    str_clean(to);
+}
+
 static struct mac mac_for(const struct message_header *h, const struct key *key)
 {
     return mac_of(key, h, MESSAGE_MACED, h + 1, h->size - sizeof(*h));

@@ -170,6 +170,11 @@ ASSERT_SIZE(struct message_final, 80);
 ASSERT_SIZE(struct message_go, 56);
 ASSERT_SIZE(struct message_ping, 40);
 
+/* What a message says, cut where it does not fit; what a terminal would obey is a '?'. */
+void message_read_text(const struct message_text *m, char *to, u32 size);
+/* Adds a number to a list of runs: to the last one, if it follows. There is room for one more. */
+void message_add_run(struct message_run_of *run, u32 *count, u32 n);
+
 /* Fills the header, with the MAC. size: of the whole message. */
 void message_seal(struct message_header *h, enum message_type type, u32 size, u64 sequence,
                   const struct key *key);

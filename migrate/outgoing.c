@@ -423,7 +423,6 @@ static void handed_over(struct move *m)
 void outgoing_message(struct move *m, const struct message_header *h)
 {
     const struct message_accept *accept = (const void *)h;
-    const struct message_text *text = (const void *)h;
     char said[AGENT_TEXT];
 
     if (m->phase != MOVE_COMMITTED)
@@ -440,7 +439,7 @@ void outgoing_message(struct move *m, const struct message_header *h)
         break;
     case MESSAGE_REFUSE:
     case MESSAGE_ABORT:
-        str_copy(said, MIN(sizeof(said), text->l.count + 1), text->text);
+        message_read_text((const void *)h, said, sizeof(said));
         outgoing_abort(m, said);
         break;
     case MESSAGE_GRANT:

@@ -213,11 +213,14 @@ static void accepted(struct peer *p, const struct hello *h)
 
 void peer_datagram(struct agent *a, ip4_t from, const void *data, u32 size)
 {
+    struct peer *p = NULL;
     struct hello h;
-    bool read = hello_read(&h, data, size);
-    bool asks = h.kind == HELLO_ASK || h.kind == HELLO_OPEN;
-    struct peer *p = read ? agent_peer(a, h.session.name[!asks]) : NULL;
+    bool asks = false;
 
+    if (hello_read(&h, data, size)) {
+        asks = h.kind == HELLO_ASK || h.kind == HELLO_OPEN;
+        p = agent_peer(a, h.session.name[!asks]);
+    }
     if (!p || p->address.v != from.v || p->begins == asks ||
         !str_equal(h.session.name[asks], a->name)) {
         a->strangers++;
