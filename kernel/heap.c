@@ -83,6 +83,18 @@ void *heap_alloc(size_t size)
     return b ? memset(b, 0, class_size(c)) : NULL;
 }
 
+void *heap_grow(void *p, size_t size, size_t new_size)
+{
+    void *more = heap_alloc(new_size);
+
+    if (!more)
+        return NULL;
+    if (p)
+        memcpy(more, p, size);
+    heap_free(p);
+    return more;
+}
+
 void heap_free(void *p)
 {
     struct block *b = p;

@@ -5,4 +5,6 @@
 #include "kernel/types.h"
 
 void *heap_alloc(size_t size); /* aligned to 16, and to a page from 4 KiB on; NULL without memory */
-void heap_free(void *p);       /* NULL is harmless */
+/* The same memory of another size, what is behind the old one zeroed; NULL without memory: the old one stays then. */
+void *heap_grow(void *p, size_t size, size_t new_size);
+void heap_free(void *p); /* NULL is harmless */

@@ -119,16 +119,21 @@ struct move *agent_find_move(struct move *moves, const struct peer *p, const str
     return NULL;
 }
 
+struct lease *agent_find_lease(const struct peer *p, const struct epoch *e)
+{
+    struct agent *a = p->agent;
+
+    for (unsigned i = 0; i < AGENT_LEASES; i++)
+        if (a->lease[i].used && a->lease[i].peer == p && epoch_equal(&a->lease[i].epoch, e))
+            return &a->lease[i];
+    return NULL;
+}
+
 /* Slots may be returned twice: the borrower repeats what may have been lost with a link. */
 static void returned(struct peer *p, const struct message_runs *r)
 {
-    struct agent *a = p->agent;
-    struct lease *l = NULL;
+    struct lease *l = agent_find_lease(p, &r->l.epoch);
 
-    for (unsigned i = 0; i < AGENT_LEASES; i++)
-        if (a->lease[i].used && a->lease[i].peer == p &&
-            epoch_equal(&a->lease[i].epoch, &r->l.epoch))
-            l = &a->lease[i];
     for (u32 k = 0; l && k < r->l.count; k++)
         if (!lease_return(l, r->run[k].first, r->run[k].count)) {
             p->refused++;
@@ -185,10 +190,12 @@ static void move_message(struct peer *p, const struct message_header *h)
         peer_send_plain(p, MESSAGE_DENY, e);
 }
 
-void agent_message(struct peer *p, const struct message_header *h)
+void agent_message(void *ctx, struct link *l, const struct message_header *h)
 {
+    struct peer *p = ctx;
     char said[AGENT_TEXT];
 
+    (void)l;
     switch (h->type) {
     case MESSAGE_PING: break;
     case MESSAGE_PULL: outgoing_pull(p, (const void *)h); break;
@@ -202,11 +209,6 @@ void agent_message(struct peer *p, const struct message_header *h)
     case MESSAGE_LEASE_OVER: about_borrow(p, (const void *)h); break;
     default: move_message(p, h); break;
     }
-}
-
-void agent_marker(struct peer *p, u32 value)
-{
-    incoming_marker(p, value);
 }
 
 static void lose_vm(struct agent *a, struct vm *vm, const char *text)
@@ -281,11 +283,6 @@ void agent_link_down(struct peer *p)
         if (a->in[i].phase != MOVE_FREE && a->in[i].peer == p)
             incoming_link_down(&a->in[i]);
     }
-}
-
-void agent_datagram(struct agent *a, ip4_t from, const void *data, u32 size)
-{
-    peer_datagram(a, from, data, size);
 }
 
 /* --- what is due ---------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* The agent of a host: meets the other hosts, and moves VMs to and from them (VMotion).
  *
- *     peer.c       the hello, links that come and go, and what becomes of migrations and leases when they do
+ *     agent.c      messages to whom they concern; what becomes of migrations and leases when links come and go
+ *     peer.c       the hello, and the links
  *     outgoing.c   the source's side of a migration;  pages.c: which pages go how
  *     incoming.c   the target's side
  *     lease.c      frames of this host that another one borrows
@@ -8,8 +9,7 @@
  *
  * It does no I/O of its own: VMs, datagrams and chance are reached through struct agent_ops, memory through Pmaps, the
  * network through verbs. An agent is one object, and one thread drives it by agent_poll; the same source runs in the
- * hypervisor (host.c) and, many agents in one process, in the simulator. Commands from other threads go through
- * agent_command. Times are ns by time_now. */
+ * hypervisor (host.c) and, many agents in one process, in the simulator. Times are ns by time_now. */
 #pragma once
 #include "migrate/borrow.h"
 #include "migrate/lease.h"
@@ -83,7 +83,6 @@ struct peer {
     struct verbs_pd *pd;
     struct link *link; /* OPENED, UP */
     struct hello_session session;
-    struct mac cookie;
     struct hello opened; /* what was sent last: open or accept */
     u64 incarnation;     /* of the boot that was met last; 0: none yet */
     u64 next;            /* when there is something to do */
@@ -111,9 +110,8 @@ extern const char *const move_phase_name[MOVE_PHASES];
 
 /* What a user sees of a migration, on either side. */
 struct move_figures {
-    u64 began, ended, stopped, ran; /* ns; 0: not yet */
+    u64 began, ended, stopped; /* ns; 0: not yet */
     u32 round;
-    u64 pages_total;    /* with content, when it began */
     u64 pages_written;  /* page payloads by RDMA WRITE; resent ones again */
     u64 pages_resent;   /* of these */
     u64 pages_deferred; /* shown as REMOTE at the target */
@@ -121,10 +119,9 @@ struct move_figures {
     u64 pages_home;     /* taken back without a transfer */
     u64 pages_zero;
     u64 pages_taken_over;            /* found at the target */
-    u64 pages_left;                  /* to be looked at in this round */
     u64 description_bytes;           /* control messages that name pages */
     u64 nonzero_pages, shared_pages; /* at the beginning: not zeros; of these with users outside */
-    u64 stop_messages, stop_round_trips, stop_pages;
+    u64 stop_messages, stop_pages;
     u64 downtime; /* ns */
     u64 rate;     /* bytes a second, measured */
 };
@@ -170,7 +167,6 @@ struct agent {
     bool cache_reads; /* policy on-write; false: on-access */
     bool trusts;   /* a MAC says what a page holds: one that is here need not be read to be sure */
     u64 strangers; /* hellos of no peer */
-    bool woken;
 };
 
 /* --- for who drives it ------------------------------------------------------------------------------ */
@@ -184,8 +180,6 @@ enum err agent_create(struct agent *a, const char *name, struct verbs_device *de
 /* Before the first poll. */
 enum err agent_add_peer(struct agent *a, const char *name, ip4_t address, const u8 key[KEY_SIZE],
                         struct why *why) MUST_CHECK;
-/* Ends all that there is at once, as a host that loses its power; the VMs are the caller's to end. For the simulator. */
-void agent_destroy(struct agent *a);
 /* A datagram to HELLO_PORT came. By the thread that polls. */
 void agent_datagram(struct agent *a, ip4_t from, const void *data, u32 size);
 /* Does what is due. Returns when it wants to be called again at the latest, ns; 0: at once. */
@@ -208,7 +202,6 @@ void agent_recall(struct agent *a);
 
 /* peer.c */
 struct peer *agent_peer(struct agent *a, const char *name);
-void peer_datagram(struct agent *a, ip4_t from, const void *data, u32 size);
 u64 peer_poll(struct peer *p);
 /* Sends a message without elements: READY, RUNNING, DENY, RECALL. */
 void peer_send_plain(struct peer *p, enum message_type type, const struct epoch *e);
@@ -216,22 +209,25 @@ void peer_send_text(struct peer *p, enum message_type type, const struct epoch *
                     const char *text);
 /* Can messages of many pages be sent now, so that room is left for answers? */
 bool peer_has_room(const struct peer *p);
-void peer_say(struct peer *p, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* The key for the MAC of a VM's state that moves. */
+struct key peer_state_key(const struct peer *p, const struct epoch *e);
 /* The key for MACs of what pages hold, between this host and that one. */
 struct key peer_content_key(const struct peer *p);
 
 /* agent.c */
 struct move *agent_find_move(struct move *moves, const struct peer *p, const struct epoch *e);
+struct lease *agent_find_lease(const struct peer *p, const struct epoch *e);
 void agent_say(struct agent *a, const char *format, ...) PRINTF_LIKE(2, 3);
-void agent_message(struct peer *p, const struct message_header *h);
+/* For link_poll: what came over a link; ctx is the peer. */
+void agent_message(void *ctx, struct link *l, const struct message_header *h);
+void incoming_marker(void *ctx, struct link *l, u32 value);
 /* A VM is needed: by a migration, or because it shows what is borrowed. */
 struct vm *agent_claim(struct agent *a, const char *name, struct why *why);
 /* Is it not needed any more? */
 void agent_unclaim(struct agent *a, struct vm *vm);
 /* It is gone. */
 void agent_forget(struct agent *a, const struct vm *vm);
-void agent_marker(struct peer *p, u32 value);
 /* The link is up, with that boot of the peer; the link is gone. */
 void agent_link_up(struct peer *p, bool same_incarnation);
 void agent_link_down(struct peer *p);
@@ -241,7 +237,6 @@ u64 outgoing_poll(struct move *m);
 u64 incoming_poll(struct move *m);
 void outgoing_message(struct move *m, const struct message_header *h);
 void incoming_message(struct move *m, const struct message_header *h);
-void incoming_marker(struct peer *p, u32 value);
 void incoming_offer(struct peer *p, const struct message_offer *o);
 void outgoing_pull(struct peer *p, const struct message_pull *pull);
 enum err outgoing_begin(struct agent *a, const char *name, struct peer *p, struct move **move,

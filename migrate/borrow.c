@@ -6,9 +6,6 @@
 #include "migrate/agent.h"
 #include "vmm/share/hash.h"
 
-#define SHOWN_PROT (PROT_READ | PROT_EXEC)
-#define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
-
 #define SWEEP       16     /* pages that are fetched ahead of faults in a row */
 #define STEP        64     /* pages looked at before others have their turn */
 #define STUCK_AFTER SEC(2) /* a fetch takes that long: say so */
@@ -466,16 +463,6 @@ static u64 drain(struct borrow *b)
 
 /* --- returning -------------------------------------------------------------------------------------------- */
 
-static void add_run(struct message_runs *m, u32 slot)
-{
-    struct message_run_of *last = m->l.count ? &m->run[m->l.count - 1] : NULL;
-
-    if (last && last->first + last->count == slot)
-        last->count++;
-    else
-        m->run[m->l.count++] = (struct message_run_of){slot, 1};
-}
-
 static void collect(struct borrow *b, u32 at, struct message_runs *m)
 {
     struct borrow_chunk *c = b->chunk[at];
@@ -486,7 +473,7 @@ static void collect(struct borrow *b, u32 at, struct message_runs *m)
         c->to_return[k / 64] &= ~BIT(k % 64);
         c->returns--;
         b->figures.returned++;
-        add_run(m, at * BORROW_CHUNK + k);
+        message_add_run(m->run, &m->l.count, at * BORROW_CHUNK + k);
     }
 }
 
@@ -513,7 +500,6 @@ static void send_returns(struct borrow *b)
 
 void borrow_activate(struct borrow *b)
 {
-    b->figures.pages = b->pmap->count[PAGE_REMOTE];
     lock_acquire(&b->lock);
     for (u32 i = 0; i < b->chunks; i++) /* described, and described otherwise later */
         for (u32 k = 0; k < b->chunk[i]->count; k++)
@@ -582,17 +568,17 @@ static void help_waiting(struct borrow *b)
     lock_release(&b->lock);
     if (!any) {
         if (b->stuck_said)
-            peer_say(b->peer, "VM %s goes on: %s answers again", b->name, b->peer->name);
+            agent_say(b->peer->agent, "VM %s goes on: %s answers again", b->name, b->peer->name);
         b->stuck_since = 0;
         b->stuck_said = false;
     } else if (!b->stuck_since) {
         b->stuck_since = time_now();
     } else if (!b->stuck_said && time_now() - b->stuck_since > STUCK_AFTER) {
         b->stuck_said = true;
-        peer_say(b->peer,
-                 "VM %s waits for a page that %s lends, which does not answer; it goes on when "
-                 "%s is back",
-                 b->name, b->peer->name, b->peer->name);
+        agent_say(b->peer->agent,
+                  "VM %s waits for a page that %s lends, which does not answer; it goes on when "
+                  "%s is back",
+                  b->name, b->peer->name, b->peer->name);
     }
 }
 

@@ -47,7 +47,6 @@ struct borrow_figures {
     u64 returned;  /* slots */
     u64 fetched_twice;
     u64 taken_over; /* slots whose content was here already */
-    u64 pages;      /* at the beginning */
 };
 
 struct borrow {

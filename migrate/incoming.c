@@ -6,8 +6,6 @@
 #include "kernel/string.h"
 #include "migrate/agent.h"
 
-#define SHOWN_PROT (PROT_READ | PROT_EXEC)
-#define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
 #define STATE_MOST MIB(4)
 #define NO_GROUP   0       /* whose frames nobody takes for equal ones */
 #define LOOK_MOST  32      /* frames that are looked for at once */
@@ -20,17 +18,11 @@ static const struct agent_ops *ops_of(const struct move *m)
 
 /* --- keys ------------------------------------------------------------------------------------------------ */
 
-static void told(struct verbs_done *done)
-{
-    __atomic_store_n(&CONTAINER_OF(done, struct grant, done)->told, true, __ATOMIC_RELEASE);
-}
-
 static void close_grant(struct grant *g)
 {
-    g->done.fn = told;
-    g->told = !g->mr;
+    g->end.over = !g->mr;
     if (g->mr)
-        verbs_invalidate_mr(g->mr, &g->done);
+        verbs_invalidate_mr(g->mr, verbs_end_begin(&g->end));
     g->mr = NULL;
 }
 
@@ -47,12 +39,10 @@ static void close_keys(struct incoming *in)
 /* Frames may be given back, and the VM may run, when nobody can write to them any more. */
 static bool keys_are_closed(const struct incoming *in)
 {
-    if (!__atomic_load_n(&in->state.told, __ATOMIC_ACQUIRE))
-        return false;
     for (u32 i = 0; i < in->grants; i++)
-        if (!__atomic_load_n(&in->grant[i]->told, __ATOMIC_ACQUIRE))
+        if (!verbs_end_is_over(&in->grant[i]->end))
             return false;
-    return true;
+    return verbs_end_is_over(&in->state.end);
 }
 
 static void release_held(struct incoming *in)
@@ -84,13 +74,10 @@ static bool append(hpa_t **list, u64 *count, u64 *room, hpa_t frame)
 {
     if (*count == *room) {
         u64 wanted = *room ? *room * 2 : 512;
-        hpa_t *more = heap_alloc(wanted * sizeof(*more));
+        hpa_t *more = heap_grow(*list, *count * sizeof(*more), wanted * sizeof(*more));
 
         if (!more)
             return false;
-        if (*count)
-            memcpy(more, *list, *count * sizeof(*more));
-        heap_free(*list);
         *list = more;
         *room = wanted;
     }
@@ -174,12 +161,9 @@ static enum err room_for_grant(struct incoming *in)
 
     if (in->grants < in->room)
         return OK;
-    more = heap_alloc(room * sizeof(struct grant *));
+    more = heap_grow(in->grant, in->grants * sizeof(struct grant *), room * sizeof(struct grant *));
     if (!more)
         return E_NOMEM;
-    if (in->grants)
-        memcpy(more, in->grant, in->grants * sizeof(struct grant *));
-    heap_free(in->grant);
     in->grant = more;
     in->room = room;
     return OK;
@@ -204,7 +188,6 @@ static enum err open_grant(struct move *m, const hpa_t *frame, u32 count, struct
         return e;
     }
     in->grant[in->grants++] = g;
-    in->granted += count;
     return OK;
 }
 
@@ -296,14 +279,6 @@ static enum err take_alias(struct move *m, const struct message_alias *a, struct
     return e ? why_set(why, e, "the source describes pages that there are not") : OK;
 }
 
-static u64 mac_for_slot(const struct message_defer *d, u32 slot)
-{
-    for (u32 i = 0; i < d->l.count; i++)
-        if (d->page[i].slot == slot)
-            return d->page[i].mac;
-    return 0;
-}
-
 /* The frame comes with a user. */
 static void take_guess(struct move *m, const struct key *key, u64 mac, u32 slot, hpa_t frame)
 {
@@ -325,7 +300,7 @@ static void look_for_equal(struct move *m, const struct message_defer *d)
 {
     struct agent *a = m->peer->agent;
     struct key key = peer_content_key(m->peer);
-    u64 hash[LOOK_MOST];
+    u64 hash[LOOK_MOST], mac[LOOK_MOST];
     u32 slot[LOOK_MOST], count = 0;
     hpa_t frame[LOOK_MOST];
 
@@ -335,13 +310,14 @@ static void look_for_equal(struct move *m, const struct message_defer *d)
         if (!borrow_has_guess(m->in->borrow, one->slot) &&
             (!count || slot[count - 1] != one->slot)) {
             hash[count] = one->digest;
+            mac[count] = one->mac;
             slot[count++] = one->slot;
         }
         if (count < LOOK_MOST && at + 1 < d->l.count)
             continue;
         a->ops->find_equal(a->ctx, m->pmap->group, hash, frame, count);
         for (u32 i = 0; i < count; i++)
-            take_guess(m, &key, mac_for_slot(d, slot[i]), slot[i], frame[i]);
+            take_guess(m, &key, mac[i], slot[i], frame[i]);
         count = 0;
     }
 }
@@ -379,17 +355,6 @@ static enum err take_defer(struct move *m, const struct message_defer *d, struct
     return e ? why_set(why, e, "the source describes pages or slots that there are not") : OK;
 }
 
-static struct lease *find_lease(struct move *m, const struct epoch *e)
-{
-    struct agent *a = m->peer->agent;
-
-    for (unsigned i = 0; i < AGENT_LEASES; i++)
-        if (a->lease[i].used && !a->lease[i].voided && a->lease[i].peer == m->peer &&
-            epoch_equal(&a->lease[i].epoch, e))
-            return &a->lease[i];
-    return NULL;
-}
-
 /* The VM comes home: its page shows the frame that never left. */
 static enum err take_one_home(struct move *m, const struct lease *l,
                               const struct message_home_of *h)
@@ -411,8 +376,8 @@ static enum err take_one_home(struct move *m, const struct lease *l,
 
 static enum err take_home(struct move *m, const struct message_home *h, struct why *why)
 {
-    struct lease *l = find_lease(m, &h->lease);
-    enum err e = l ? OK : E_NOENT;
+    const struct lease *l = agent_find_lease(m->peer, &h->lease);
+    enum err e = l && !l->voided ? OK : E_NOENT;
 
     lock_acquire(&m->pmap->lock);
     for (u32 i = 0; i < h->l.count && !e; i++)
@@ -559,17 +524,11 @@ void incoming_abort(struct move *m, const char *text)
     agent_say(m->peer->agent, "%s does not come: %s", m->name, m->text);
 }
 
-static struct key state_key(const struct move *m)
-{
-    return key_derive(m->peer->key.b, sizeof(m->peer->key.b), &m->epoch, sizeof(m->epoch),
-                      "ferry state");
-}
-
 /* All is here, and nobody can change it any more. */
 static void validate(struct move *m)
 {
     struct incoming *in = m->in;
-    struct key key = state_key(m);
+    struct key key = peer_state_key(m->peer, &m->epoch);
     struct why why = {""};
     struct mac mac;
     const void *state = phys_to_virt(in->state_frames);
@@ -600,7 +559,7 @@ static void run(struct move *m, u64 stood_ns)
     struct borrow *b = m->in->borrow;
 
     m->phase = MOVE_DONE;
-    m->figures.ran = m->figures.ended = time_now();
+    m->figures.ended = time_now();
     m->figures.downtime = stood_ns;
     a->ops->hold_merging(m->vm, false);
     release(m);
@@ -679,10 +638,12 @@ void incoming_message(struct move *m, const struct message_header *h)
     }
 }
 
-void incoming_marker(struct peer *p, u32 value)
+void incoming_marker(void *ctx, struct link *l, u32 value)
 {
+    const struct peer *p = ctx;
     struct agent *a = p->agent;
 
+    (void)l;
     for (unsigned i = 0; i < AGENT_MOVES; i++) {
         struct move *m = &a->in[i];
 

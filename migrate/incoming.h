@@ -9,8 +9,7 @@
 /* Frames that the source may write until the hand-off. */
 struct grant {
     struct verbs_mr *mr;
-    struct verbs_done done;
-    bool told;
+    struct verbs_end end;
 };
 
 struct incoming {
@@ -30,5 +29,4 @@ struct incoming {
     bool has_final;
     struct message_final final;
     bool closing;
-    u64 granted;
 };

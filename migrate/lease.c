@@ -14,7 +14,6 @@ static struct lease_chunk *chunk_for_next(struct lease *l)
     c = heap_alloc(sizeof(*c));
     if (!c)
         return NULL;
-    c->lease = l;
     l->chunk[l->chunks++] = c;
     return c;
 }
@@ -34,8 +33,7 @@ enum err lease_add(struct lease *l, hpa_t frame, u32 *slot)
     return OK;
 }
 
-enum err lease_open(struct lease *l, bool partial, struct message_chunk *m, bool *opened,
-                    struct why *why)
+enum err lease_open(struct lease *l, struct message_chunk *m, bool *opened, struct why *why)
 {
     *opened = false;
     for (u32 i = 0; i < l->chunks; i++) {
@@ -47,7 +45,7 @@ enum err lease_open(struct lease *l, bool partial, struct message_chunk *m, bool
                                      .access = ACCESS_REMOTE_READ};
         enum err e;
 
-        if (c->mr || c->closing || (!partial && c->count < LEASE_CHUNK))
+        if (c->mr || c->closing)
             continue;
         e = verbs_reg_mr(l->peer->pd, &init, &c->mr, why);
         if (e)
@@ -70,20 +68,14 @@ hpa_t lease_frame(const struct lease *l, u32 slot)
     return c && slot % LEASE_CHUNK < c->count ? c->frame[slot % LEASE_CHUNK] : HPA(0);
 }
 
-static void told(struct verbs_done *done)
-{
-    __atomic_store_n(&CONTAINER_OF(done, struct lease_chunk, done)->told, true, __ATOMIC_RELEASE);
-}
-
 static void close_chunk(struct lease_chunk *c)
 {
     if (c->closing)
         return;
     c->closing = true;
-    c->done.fn = told;
-    c->told = !c->mr;
+    c->end.over = !c->mr;
     if (c->mr)
-        verbs_invalidate_mr(c->mr, &c->done);
+        verbs_invalidate_mr(c->mr, verbs_end_begin(&c->end));
     c->mr = NULL;
 }
 
@@ -133,7 +125,7 @@ bool lease_poll(struct lease *l)
         return false;
     for (u32 i = 0; i < l->chunks; i++) {
         close_chunk(l->chunk[i]);
-        ending |= !__atomic_load_n(&l->chunk[i]->told, __ATOMIC_ACQUIRE);
+        ending |= !verbs_end_is_over(&l->chunk[i]->end);
     }
     if (ending)
         return true;

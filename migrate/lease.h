@@ -9,14 +9,12 @@
 #define LEASE_CHUNKS 4096
 
 struct peer;
-struct lease;
 
 struct lease_chunk {
-    struct lease *lease;
     struct verbs_mr *mr; /* NULL: not open yet, or ended */
-    struct verbs_done done;
-    bool closing, told; /* the key is ending; has ended */
-    u32 count, left;    /* slots that were given out; of these not returned */
+    bool closing;        /* the key is ending, or has ended */
+    struct verbs_end end;
+    u32 count, left; /* slots that were given out; of these not returned */
     hpa_t frame[LEASE_CHUNK];
 };
 
@@ -35,8 +33,8 @@ struct lease {
 
 /* A slot for a frame, which gets a user more. E_NOMEM. Slots can be read by the peer when lease_open says so. */
 enum err lease_add(struct lease *l, hpa_t frame, u32 *slot) MUST_CHECK;
-/* Is there a chunk whose slots are not open yet? Opens it; fills what the peer must be told. */
-enum err lease_open(struct lease *l, bool partial, struct message_chunk *m, bool *opened,
+/* Is there a chunk whose slots are not open yet? Opens it, full or not; fills what the peer must be told. */
+enum err lease_open(struct lease *l, struct message_chunk *m, bool *opened,
                     struct why *why) MUST_CHECK;
 /* The frame of a slot, 0 where there is none (any more). */
 hpa_t lease_frame(const struct lease *l, u32 slot);

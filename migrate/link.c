@@ -2,12 +2,11 @@
 #include "kernel/arch.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"
+#include "kernel/host.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
 #include "kernel/timer.h"
 
-#define PATIENCE  18 /* 4.096 us << 18 = 1.07 s: an emulated host stands still for that long */
-#define RETRIES   7
 #define RNR_TIMER 14 /* 1 ms */
 #define READS     16 /* outstanding, of a queue pair */
 
@@ -136,17 +135,16 @@ enum err link_describe(struct link *l, const u32 psn[LINK_QPS], struct hello_end
 enum err link_connect(struct link *l, const struct hello_end *peer, const u8 mac[6],
                       struct why *why)
 {
-    struct verbs_qp_attr a = {.path_mtu = MIN(peer->mtu, l->mtu),
+    struct verbs_qp_attr a = {.dest_ip = verbs_gid_ip(peer->gid),
+                              .path_mtu = MIN(peer->mtu, l->mtu),
                               .max_dest_rd_atomic = READS,
                               .max_rd_atomic = READS,
                               .min_rnr_timer = RNR_TIMER,
-                              .timeout = PATIENCE,
-                              .retry_cnt = RETRIES,
+                              .timeout = verbs_timeout_code(MSEC(host_config.rdma_timeout)),
+                              .retry_cnt = host_config.rdma_retries,
                               .rnr_retry = 7};
     enum err e = OK;
 
-    a.dest_ip = (u32)peer->gid[12] << 24 | (u32)peer->gid[13] << 16 | (u32)peer->gid[14] << 8 |
-                peer->gid[15];
     memcpy(a.dest_mac, mac, sizeof(a.dest_mac));
     for (unsigned i = 0; i < LINK_QPS && !e; i++) {
         a.dest_qp_num = peer->qp[i].qpn;
@@ -162,21 +160,15 @@ enum err link_connect(struct link *l, const struct hello_end *peer, const u8 mac
 
 /* --- ending ------------------------------------------------------------------------------------- */
 
-static void ended(struct verbs_done *done)
-{
-    __atomic_store_n(&CONTAINER_OF(done, struct link_end, done)->told, true, __ATOMIC_RELEASE);
-}
-
 void link_end(struct link *l)
 {
-    l->ending = true;
     l->failed = true;
     for (unsigned i = 0; i < LINK_QPS; i++) {
         struct verbs_qp *qp = qp_of(l, i);
 
-        l->end[i] = (struct link_end){.done = {.fn = ended}, .told = !qp};
+        l->end[i].over = !qp;
         if (qp)
-            verbs_destroy_qp(qp, &l->end[i].done);
+            verbs_destroy_qp(qp, verbs_end_begin(&l->end[i]));
     }
 }
 
@@ -193,7 +185,7 @@ bool link_is_over(struct link *l)
     struct why why;
 
     for (unsigned i = 0; i < LINK_QPS; i++)
-        if (!__atomic_load_n(&l->end[i].told, __ATOMIC_ACQUIRE))
+        if (!verbs_end_is_over(&l->end[i]))
             return false;
     for (unsigned i = 0; i < LINK_DATA_QPS; i++)
         for (struct link_queue *q = &l->data[i]; q->tail != q->head; q->tail++)
@@ -262,7 +254,6 @@ static void send_now(struct link *l, enum message_type type, u32 size)
     }
     l->sent++;
     l->messages_sent++;
-    l->bytes_sent += size;
 }
 
 void link_send(struct link *l, enum message_type type, u32 size)
@@ -311,13 +302,6 @@ static void received(struct link *l, const struct verbs_wc *wc, const struct lin
 
 /* --- data --------------------------------------------------------------------------------------- */
 
-u32 link_space(const struct link *l, unsigned queue)
-{
-    const struct link_queue *q = &l->data[queue];
-
-    return LINK_DEPTH - (q->head - __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE));
-}
-
 static enum err post(struct link *l, unsigned queue, const struct link_work *work,
                      struct verbs_send_wr *wr)
 {
@@ -327,7 +311,7 @@ static enum err post(struct link *l, unsigned queue, const struct link_work *wor
 
     lock_acquire(&l->lock);
     if (!l->failed)
-        e = link_space(l, queue) ? OK : E_AGAIN;
+        e = q->head - q->tail < LINK_DEPTH ? OK : E_AGAIN;
     if (!e) {
         u32 n = q->head % LINK_DEPTH;
 
@@ -373,11 +357,8 @@ enum err link_write(struct link *l, unsigned queue, const struct link_work *work
                                .opcode = WR_RDMA_WRITE,
                                .remote_addr = addr,
                                .rkey = rkey};
-    enum err e = post(l, queue, work, &wr);
 
-    l->writes += !e;
-    l->write_bytes += e ? 0 : size;
-    return e;
+    return post(l, queue, work, &wr);
 }
 
 enum err link_read(struct link *l, unsigned queue, const struct link_work *work, u64 addr, u32 rkey)
@@ -385,10 +366,8 @@ enum err link_read(struct link *l, unsigned queue, const struct link_work *work,
     struct verbs_sge sge = {work->frame[0].v, PAGE_SIZE, l->pd->local_dma_lkey};
     struct verbs_send_wr wr = {
         .sg_list = &sge, .num_sge = 1, .opcode = WR_RDMA_READ, .remote_addr = addr, .rkey = rkey};
-    enum err e = post(l, queue, work, &wr);
 
-    l->reads += !e;
-    return e;
+    return post(l, queue, work, &wr);
 }
 
 enum err link_mark(struct link *l, unsigned queue, u32 value)
@@ -407,7 +386,7 @@ static void data_done(struct link *l, const struct verbs_wc *wc)
     /* They complete in order. */
     lock_acquire(&l->lock);
     w = q->work[q->tail % LINK_DEPTH];
-    __atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
+    q->tail++;
     lock_release(&l->lock);
     tell(&w, wc->status == WC_SUCCESS);
 }

@@ -52,13 +52,8 @@ struct link {
     bool failed;   /* a queue pair is in error */
     char why[120]; /* then */
     u64 heard;     /* when anything last came, ns */
-    u64 messages_sent, messages_received, bytes_sent;
-    u64 writes, write_bytes, reads;
-    struct link_end {
-        struct verbs_done done;
-        bool told;
-    } end[LINK_QPS];
-    bool ending;
+    u64 messages_sent, messages_received;
+    struct verbs_end end[LINK_QPS];
 };
 
 /* What came, and who gets it. */
@@ -97,7 +92,5 @@ enum err link_read(struct link *l, unsigned queue, const struct link_work *work,
                    u32 rkey) MUST_CHECK;
 /* A marker: the peer sees it when all that was posted to that queue before has been placed. */
 enum err link_mark(struct link *l, unsigned queue, u32 value) MUST_CHECK;
-/* How many work requests a data queue has room for. */
-u32 link_space(const struct link *l, unsigned queue);
 /* Takes completions, and tells of them. true: there were some. */
 bool link_poll(struct link *l, const struct link_events *events);

@@ -40,10 +40,8 @@ const char *message_name(enum message_type type)
 
 void message_add_run(struct message_run_of *run, u32 *count, u32 n)
 {
-    struct message_run_of *last = *count ? &run[*count - 1] : NULL;
-
-    if (last && last->first + last->count == n)
-        last->count++;
+    if (*count && run[*count - 1].first + run[*count - 1].count == n)
+        run[*count - 1].count++;
     else
         run[(*count)++] = (struct message_run_of){n, 1};
 }

@@ -91,8 +91,7 @@ void outgoing_abort(struct move *m, const char *text)
 {
     if (m->phase == MOVE_FREE || m->phase >= MOVE_COMMITTED)
         return;
-    if (text)
-        str_copy(m->text, sizeof(m->text), text);
+    str_copy(m->text, sizeof(m->text), text);
     if (m->vm && (m->phase == MOVE_STOPPED || m->phase == MOVE_FINAL))
         ops_of(m)->go_on(m->vm);
     m->phase = MOVE_ABORTED;
@@ -113,9 +112,6 @@ static enum err begin(struct agent *a, struct vm *vm, const char *name, struct p
     struct outgoing *o;
     enum err e;
 
-    if (p->state != PEER_UP)
-        return why_set(why, E_STATE, "there is no connection to %s: %s", p->name,
-                       p->why[0] ? p->why : "it did not answer yet");
     if (!m || !l)
         return why_set(why, E_NOMEM, "%s at once: wait for one to end",
                        m ? "there are 16 leases" : "4 VMs leave");
@@ -166,16 +162,14 @@ void outgoing_pull(struct peer *p, const struct message_pull *pull)
 {
     struct agent *a = p->agent;
     struct epoch none = {0, 0};
-    char name[AGENT_NAME], text[AGENT_TEXT];
+    char name[AGENT_NAME];
     struct move *m;
     struct why why = {""};
 
     memcpy(name, pull->name, sizeof(name));
     name[sizeof(name) - 1] = '\0';
-    if (outgoing_begin(a, name, p, &m, &why) == OK)
-        return;
-    str_format(text, sizeof(text), "%s", why.text);
-    peer_send_text(p, MESSAGE_PULL_REFUSED, &none, text);
+    if (outgoing_begin(a, name, p, &m, &why))
+        peer_send_text(p, MESSAGE_PULL_REFUSED, &none, why.text);
 }
 
 /* --- rounds ----------------------------------------------------------------------------------------------- */
@@ -296,17 +290,16 @@ static void state_written(void *owner, u64 tag, bool good)
 static enum err save_state(struct move *m, struct why *why)
 {
     struct outgoing *o = m->out;
-    u64 room = MIN(ops_of(m)->state_size(m->vm), o->state_room);
+    u32 order = 0;
 
-    while (PAGE_SIZE << o->state_order < room)
-        o->state_order++;
-    o->state = frame_alloc(o->state_order, FRAME_KERNEL, 0);
+    o->state_size = ops_of(m)->state_size(m->vm);
+    while (PAGE_SIZE << order < o->state_size)
+        order++;
+    o->state = frame_alloc(order, FRAME_KERNEL, 0);
     if (!o->state.v)
         return why_set(why, E_NOMEM, "no %llu KiB in one piece for the VM's state",
-                       (unsigned long long)(PAGE_SIZE << o->state_order) >> 10);
-    memset(phys_to_virt(o->state), 0, PAGE_SIZE << o->state_order);
-    o->state_size = room;
-    o->state_saved = true;
+                       (unsigned long long)(PAGE_SIZE << order) >> 10);
+    memset(phys_to_virt(o->state), 0, PAGE_SIZE << order);
     return ops_of(m)->save(m->vm, phys_to_virt(o->state), &o->state_size);
 }
 
@@ -348,17 +341,11 @@ static bool post_marks(struct move *m)
     return true;
 }
 
-static struct key state_key(const struct move *m)
-{
-    return key_derive(m->peer->key.b, sizeof(m->peer->key.b), &m->epoch, sizeof(m->epoch),
-                      "ferry state");
-}
-
 static void send_final(struct move *m)
 {
     struct outgoing *o = m->out;
     struct message_final *f = link_room(m->peer->link);
-    struct key key = state_key(m);
+    struct key key = peer_state_key(m->peer, &m->epoch);
 
     f->epoch = m->epoch;
     f->state_size = o->state_size;
@@ -375,7 +362,7 @@ static void finish_stop(struct move *m)
     struct outgoing *o = m->out;
     struct why why = {""};
 
-    if (!o->state_saved && save_state(m, &why))
+    if (!o->state.v && save_state(m, &why))
         outgoing_abort(m, why.text[0] ? why.text : "its state cannot be saved");
     else if (write_state(m) && post_marks(m))
         send_final(m);
@@ -405,14 +392,12 @@ static void commit(struct move *m)
 static void handed_over(struct move *m)
 {
     struct agent *a = m->peer->agent;
-    struct vm *vm;
+    struct vm *vm = m->vm;
 
-    m->figures.ran = time_now();
-    m->figures.downtime = m->figures.ran - m->figures.stopped;
-    m->phase = MOVE_DONE;
     m->figures.ended = time_now();
+    m->figures.downtime = m->figures.ended - m->figures.stopped;
+    m->phase = MOVE_DONE;
     m->out->lease->lent = true;
-    vm = m->vm;
     agent_forget(a, vm);
     a->ops->end(vm);
     agent_say(a, "%s runs on %s", m->name, m->peer->name);
@@ -434,7 +419,6 @@ void outgoing_message(struct move *m, const struct message_header *h)
         m->out->state_addr = accept->state_addr;
         m->out->state_rkey = accept->state_rkey;
         m->out->trusted = accept->trusts;
-        m->out->state_room = ops_of(m)->state_size(m->vm);
         begin_copying(m);
         break;
     case MESSAGE_REFUSE:

@@ -7,13 +7,11 @@ struct outgoing {
     struct pages pages;
     struct lease *lease;
     bool trusted, preparing;
-    u64 state_addr, state_room; /* where the target wants the state */
+    u64 state_addr; /* where the target wants the state */
     u32 state_rkey;
-    hpa_t state; /* frames of it */
-    u32 state_order;
+    hpa_t state; /* frames of it, once it is saved; or 0 */
     u64 state_size, state_written;
     u32 state_in_flight, marks;
-    bool state_saved, final_sent;
     u64 round_began, round_bytes;
     u64 last_dirty; /* pages at the end of the round before */
     u32 slowed;     /* percent */

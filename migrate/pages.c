@@ -8,7 +8,6 @@
 #include "vmm/share/group.h"
 #include "vmm/share/hash.h"
 
-#define LARGE_PAGES  (LARGE_SIZE / PAGE_SIZE)
 #define PREPARE_STEP 2048 /* pages that are counted before others have their turn */
 #define STEP         256  /* pages that are looked at before others have their turn */
 
@@ -146,7 +145,7 @@ static hpa_t frame_now(const struct pmap *p, u64 index, enum page_state *state)
     if (!entry || *state == PAGE_EMPTY)
         return HPA(0);
     return HPA(p->slat.table.format->address(entry).v +
-               (level == 2 ? index % LARGE_PAGES * PAGE_SIZE : 0));
+               (level == 2 ? index % PMAP_LARGE * PAGE_SIZE : 0));
 }
 
 enum err pages_prepare(struct pages *g, bool *done)
@@ -161,7 +160,7 @@ enum err pages_prepare(struct pages *g, bool *done)
         hpa_t frame;
 
         lock_acquire(&p->lock);
-        if (pmap_record(p, g->cursor) && g->cursor % LARGE_PAGES == 0)
+        if (pmap_record(p, g->cursor) && g->cursor % PMAP_LARGE == 0)
             e = pmap_split(p, pmap_gpa(g->cursor));
         frame = frame_now(p, g->cursor, &state);
         if (frame.v && !page_is_zero(phys_to_virt(frame))) {
@@ -188,16 +187,10 @@ static void want(struct pages *g, u64 index, hpa_t leads)
 
 static void to_zero(struct pages *g, u64 index)
 {
-    struct message_run_of *last = g->zero.count ? &g->zero.run[g->zero.count - 1] : NULL;
-
     if (g->sent[index] == sent_as(SENT_NONE, 0))
         return; /* the target has zeros there */
     g->sent[index] = sent_as(SENT_NONE, 0);
-    g->move->figures.pages_zero++;
-    if (last && last->first + last->count == index)
-        last->count++;
-    else
-        g->zero.run[g->zero.count++] = (struct message_run_of){(u32)index, 1};
+    message_add_run(g->zero.run, &g->zero.count, (u32)index);
 }
 
 /* A frame that is lent is immutable: what it holds is looked at once. */
@@ -208,13 +201,11 @@ static enum err describe_slot(struct pages *g, u32 slot, hpa_t frame)
 
     if (slot >= g->contents) {
         u32 room = MAX(g->contents * 2, slot + 512);
-        void *more = heap_alloc(room * sizeof(g->content[0]));
+        void *more = heap_grow(g->content, g->contents * sizeof(g->content[0]),
+                               room * sizeof(g->content[0]));
 
         if (!more)
             return E_NOMEM;
-        if (g->contents)
-            memcpy(more, g->content, g->contents * sizeof(g->content[0]));
-        heap_free(g->content);
         g->content = more;
         g->contents = room;
     }
@@ -388,102 +379,91 @@ static enum err ask_grant(struct pages *g)
     memcpy(grant->page, g->want, g->wanted * sizeof(grant->page[0]));
     m = begin_message(g);
     m->l.grant = g->grants++;
-    for (u32 i = 0; i < g->wanted; i++) {
-        struct message_run_of *last = m->l.count ? &m->run[m->l.count - 1] : NULL;
-
-        if (last && last->first + last->count == g->want[i].index)
-            last->count++;
-        else
-            m->run[m->l.count++] = (struct message_run_of){g->want[i].index, 1};
-    }
+    for (u32 i = 0; i < g->wanted; i++)
+        message_add_run(m->run, &m->l.count, g->want[i].index);
     g->wanted = 0;
     g->asked++;
     end_message(g, MESSAGE_ASK_GRANT, (u32)(sizeof(*m) + m->l.count * sizeof(m->run[0])));
     return OK;
 }
 
-static void send_zero(struct pages *g)
+/* A message of elements: those that were collected, which begin behind `fixed` bytes of it. */
+static void send_list(struct pages *g, enum message_type type, void *message, u32 fixed,
+                      const void *from, u32 *count, u32 element)
 {
-    struct message_runs *m = begin_message(g);
+    struct message_list *l = message;
 
-    m->l.count = g->zero.count;
-    memcpy(m->run, g->zero.run, g->zero.count * sizeof(m->run[0]));
-    g->zero.count = 0;
-    end_message(g, MESSAGE_ZERO, (u32)(sizeof(*m) + m->l.count * sizeof(m->run[0])));
-}
-
-static void send_alias(struct pages *g)
-{
-    struct message_alias *m = begin_message(g);
-
-    m->l.count = g->alias.count;
-    memcpy(m->alias, g->alias.alias, g->alias.count * sizeof(m->alias[0]));
-    g->alias.count = 0;
-    end_message(g, MESSAGE_ALIAS, (u32)(sizeof(*m) + m->l.count * sizeof(m->alias[0])));
+    l->count = *count;
+    memcpy((u8 *)message + fixed, from, *count * element);
+    end_message(g, type, fixed + *count * element);
+    *count = 0;
 }
 
 static void send_home(struct pages *g)
 {
     struct message_home *m = begin_message(g);
 
-    m->l.count = g->home.count;
     m->lease = g->home.lease;
-    memcpy(m->page, g->home.page, g->home.count * sizeof(m->page[0]));
-    g->home.count = 0;
-    end_message(g, MESSAGE_HOME, (u32)(sizeof(*m) + m->l.count * sizeof(m->page[0])));
+    send_list(g, MESSAGE_HOME, m, sizeof(*m), g->home.page, &g->home.count,
+              sizeof(g->home.page[0]));
 }
 
 /* The slots' keys go before the pages that are in them. */
 static enum err send_defer(struct pages *g, struct why *why)
 {
-    struct message_defer *m;
     bool opened = true;
 
     while (opened) {
         struct message_chunk *c = begin_message(g);
-        enum err e = lease_open(g->lease, true, c, &opened, why);
+        enum err e = lease_open(g->lease, c, &opened, why);
 
         if (e)
             return e;
         if (opened)
             end_message(g, MESSAGE_CHUNK, sizeof(*c));
     }
-    m = begin_message(g);
-    m->l.count = g->defer.count;
-    memcpy(m->page, g->defer.page, g->defer.count * sizeof(m->page[0]));
-    g->defer.count = 0;
-    end_message(g, MESSAGE_DEFER, (u32)(sizeof(*m) + m->l.count * sizeof(m->page[0])));
+    send_list(g, MESSAGE_DEFER, begin_message(g), sizeof(struct message_defer), g->defer.page,
+              &g->defer.count, sizeof(g->defer.page[0]));
     return OK;
 }
 
-/* Sends what is full, or all of it. E_AGAIN: no room for messages now. */
+/* Of a list with that much room: is it to be sent? */
+static bool is_due(u32 count, u32 room, bool all)
+{
+    return count && (all || count >= room - 1);
+}
+
+/* Sends what is full, or all of it. E_AGAIN: no room for messages now. An alias goes behind the grant that its leader
+ * waits for. */
 static enum err flush_messages(struct pages *g, bool all, struct why *why)
 {
     const struct peer *p = g->move->peer;
+    bool aliases = is_due(g->alias.count, COUNT_OF(g->alias.alias), all);
     enum err e = OK;
 
-    if (g->wanted &&
-        (all || g->wanted == PAGES_GRANT || g->alias.count >= COUNT_OF(g->alias.alias) - 1)) {
+    if (g->wanted && (all || aliases || g->wanted == PAGES_GRANT)) {
         if (!peer_has_room(p) || g->asked == PAGES_ASKS)
             return E_AGAIN;
         e = ask_grant(g);
     }
-    if (!e && g->zero.count && (all || g->zero.count >= COUNT_OF(g->zero.run) - 1)) {
+    if (!e && is_due(g->zero.count, COUNT_OF(g->zero.run), all)) {
         if (!peer_has_room(p))
             return E_AGAIN;
-        send_zero(g);
+        send_list(g, MESSAGE_ZERO, begin_message(g), sizeof(struct message_runs), g->zero.run,
+                  &g->zero.count, sizeof(g->zero.run[0]));
     }
-    if (!e && g->alias.count && (all || g->alias.count >= COUNT_OF(g->alias.alias) - 1)) {
+    if (!e && aliases) {
         if (!peer_has_room(p))
             return E_AGAIN;
-        send_alias(g);
+        send_list(g, MESSAGE_ALIAS, begin_message(g), sizeof(struct message_alias), g->alias.alias,
+                  &g->alias.count, sizeof(g->alias.alias[0]));
     }
-    if (!e && g->home.count && (all || g->home.count >= COUNT_OF(g->home.page) - 1)) {
+    if (!e && is_due(g->home.count, COUNT_OF(g->home.page), all)) {
         if (!peer_has_room(p))
             return E_AGAIN;
         send_home(g);
     }
-    if (!e && g->defer.count && (all || g->defer.count >= COUNT_OF(g->defer.page) - 1)) {
+    if (!e && is_due(g->defer.count, COUNT_OF(g->defer.page), all)) {
         if (!peer_has_room(p))
             return E_AGAIN;
         e = send_defer(g, why);
@@ -623,7 +603,6 @@ enum err pages_step(struct pages *g, bool *done, struct why *why)
         e = flush_messages(g, true, why);
     if (!e && !g->walking)
         e = flush_write(g);
-    g->move->figures.pages_left = g->walking ? pmap_pages(g->move->pmap) - g->cursor : 0;
     *done = !e && !g->walking && !g->asked && g->write_grant == g->grants && !g->write.frames &&
             !g->in_flight;
     if (e == E_NOMEM && why && !why->text[0])

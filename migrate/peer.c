@@ -18,17 +18,6 @@ struct peer *agent_peer(struct agent *a, const char *name)
     return NULL;
 }
 
-void peer_say(struct peer *p, const char *format, ...)
-{
-    char text[AGENT_TEXT];
-    va_list args;
-
-    va_start(args, format);
-    str_vformat(text, sizeof(text), format, args);
-    va_end(args);
-    p->agent->ops->say(p->agent->ctx, text);
-}
-
 /* --- the link ------------------------------------------------------------------------------------------ */
 
 static void notify(struct verbs_cq *cq, void *ctx)
@@ -52,7 +41,7 @@ static void drop_link(struct peer *p, const char *why)
         p->link = NULL;
     }
     if (was_up) {
-        peer_say(p, "the connection to %s is down: %s", p->name, why);
+        agent_say(p->agent, "the connection to %s is down: %s", p->name, why);
         agent_link_down(p);
     }
 }
@@ -96,7 +85,7 @@ static void up(struct peer *p)
     p->ping_next = 0;
     p->why[0] = '\0';
     verbs_req_notify_cq(p->link->cq);
-    peer_say(p, "connected to %s%s", p->name, met && !same ? ", which was restarted" : "");
+    agent_say(p->agent, "connected to %s%s", p->name, met && !same ? ", which was restarted" : "");
     agent_link_up(p, same || !met);
 }
 
@@ -211,7 +200,7 @@ static void accepted(struct peer *p, const struct hello *h)
         drop_link(p, why.text);
 }
 
-void peer_datagram(struct agent *a, ip4_t from, const void *data, u32 size)
+void agent_datagram(struct agent *a, ip4_t from, const void *data, u32 size)
 {
     struct peer *p = NULL;
     struct hello h;
@@ -232,6 +221,11 @@ void peer_datagram(struct agent *a, ip4_t from, const void *data, u32 size)
     case HELLO_OPEN: answer_open(p, from, &h); break;
     case HELLO_ACCEPT: accepted(p, &h); break;
     }
+}
+
+struct key peer_state_key(const struct peer *p, const struct epoch *e)
+{
+    return key_derive(p->key.b, sizeof(p->key.b), e, sizeof(*e), "ferry state");
 }
 
 struct key peer_content_key(const struct peer *p)
@@ -270,18 +264,6 @@ void peer_send_text(struct peer *p, enum message_type type, const struct epoch *
     link_send(p->link, type, (u32)sizeof(*m) + m->l.count);
 }
 
-static void message_came(void *ctx, struct link *l, const struct message_header *h)
-{
-    (void)l;
-    agent_message(ctx, h);
-}
-
-static void marker_came(void *ctx, struct link *l, u32 value)
-{
-    (void)l;
-    agent_marker(ctx, value);
-}
-
 static void ping(struct peer *p, u64 now)
 {
     struct message_ping *m;
@@ -298,7 +280,7 @@ static void ping(struct peer *p, u64 now)
 
 static u64 poll_up(struct peer *p, u64 now)
 {
-    struct link_events events = {.ctx = p, .message = message_came, .marker = marker_came};
+    struct link_events events = {.ctx = p, .message = agent_message, .marker = incoming_marker};
     bool more = link_poll(p->link, &events);
 
     if (!more) {

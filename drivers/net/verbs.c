@@ -1,4 +1,5 @@
 #include "drivers/net/verbs.h"
+#include "kernel/string.h"
 
 /* --- device ------------------------------------------------------------------------------------- */
 
@@ -8,6 +9,31 @@ enum err verbs_query_port(struct verbs_device *device, struct verbs_port *port)
     device->ops->query_port(device, port);
     lock_release(&device->lock);
     return port->active_mtu ? OK : E_UNSUPPORTED;
+}
+
+u32 verbs_gid_ip(const u8 gid[16])
+{
+    static const u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+    if (memcmp(gid, mapped, sizeof(mapped)) != 0)
+        return 0;
+    return (u32)gid[12] << 24 | (u32)gid[13] << 16 | (u32)gid[14] << 8 | gid[15];
+}
+
+static void note_end(struct verbs_done *done)
+{
+    __atomic_store_n(&CONTAINER_OF(done, struct verbs_end, done)->over, true, __ATOMIC_RELEASE);
+}
+
+struct verbs_done *verbs_end_begin(struct verbs_end *end)
+{
+    *end = (struct verbs_end){.done.fn = note_end};
+    return &end->done;
+}
+
+bool verbs_end_is_over(const struct verbs_end *end)
+{
+    return __atomic_load_n(&end->over, __ATOMIC_ACQUIRE);
 }
 
 bool verbs_progress(struct verbs_device *device)

@@ -50,6 +50,15 @@ struct verbs_done {
     struct list link;
 };
 
+/* A done that is only noted, for who looks at it later. */
+struct verbs_end {
+    struct verbs_done done;
+    bool over;
+};
+/* For verbs_invalidate_mr and verbs_destroy_qp: not over yet. Where there is nothing to end, set `over`. */
+struct verbs_done *verbs_end_begin(struct verbs_end *end);
+bool verbs_end_is_over(const struct verbs_end *end);
+
 struct verbs_pd {
     struct verbs_device *device;
     u32 mrs, qps; /* that use it */
@@ -87,6 +96,8 @@ struct verbs_qp {
 /* --- device ------------------------------------------------------------------------------------- */
 
 enum err verbs_query_port(struct verbs_device *device, struct verbs_port *port) MUST_CHECK;
+/* The IPv4 address of a GID, host order; 0 where it has none. */
+u32 verbs_gid_ip(const u8 gid[16]);
 /* Does what is due, and calls what is done. For threads that wait for something; the thread that serves the
  * NIC does it too. true: there is more to do at once. */
 bool verbs_progress(struct verbs_device *device);

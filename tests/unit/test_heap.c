@@ -81,6 +81,20 @@ static void without_memory_there_is_none(void **state)
         heap_free(taken[--count]);
 }
 
+static void what_grows_keeps_what_it_holds(void **state)
+{
+    u8 *p = heap_grow(NULL, 0, 100);
+
+    (void)state;
+    memset(p, 7, 100);
+    p = heap_grow(p, 100, 5000);
+    for (unsigned i = 0; i < 5000; i++)
+        assert_int_equal(p[i], i < 100 ? 7 : 0);
+    assert_null(heap_grow(p, 5000, MIB(16)));
+    assert_int_equal(p[0], 7);
+    heap_free(p);
+}
+
 struct piece {
     u8 *p;
     size_t size;
@@ -126,6 +140,7 @@ int main(void)
         TEST(freeing_nothing_is_harmless),
         TEST(large_memory_goes_back_to_the_frames),
         TEST(without_memory_there_is_none),
+        TEST(what_grows_keeps_what_it_holds),
         TEST(pieces_do_not_touch_each_other),
     };
 

@@ -111,15 +111,6 @@ static void names_of_later_versions_are_passed_over(void **state)
     assert_memory_equal(&t.end, &hello.end, sizeof(t.end));
 }
 
-static void a_gid_is_an_ipv4_address_or_none(void **state)
-{
-    u8 gid[16] = {0};
-
-    (void)state;
-    assert_int_equal(rdma_gid_ip(hello.end.gid), 0x0a000001);
-    assert_int_equal(rdma_gid_ip(gid), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,7 +119,6 @@ int main(void)
         cmocka_unit_test(every_cut_of_a_message_is_refused),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(names_of_later_versions_are_passed_over),
-        cmocka_unit_test(a_gid_is_an_ipv4_address_or_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

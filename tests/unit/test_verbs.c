@@ -142,6 +142,26 @@ static void a_time_out_is_rounded_up_to_what_the_wire_has(void **state)
 
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void a_gid_is_an_ipv4_address_or_none(void **state)
+{
+    static const u8 mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 1}, none[16] = {0};
+
+    (void)state;
+    assert_int_equal(verbs_gid_ip(mapped), 0x0a000001);
+    assert_int_equal(verbs_gid_ip(none), 0);
+}
+
+static void an_end_is_over_when_it_was_told(void **state)
+{
+    struct verbs_end end;
+    struct verbs_done *done = verbs_end_begin(&end);
+
+    (void)state;
+    assert_false(verbs_end_is_over(&end));
+    done->fn(done);
+    assert_true(verbs_end_is_over(&end));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +172,8 @@ int main(void)
         T(a_region_lies_within_its_frames),
         T(a_key_does_not_come_back_soon),
         T(a_time_out_is_rounded_up_to_what_the_wire_has),
+        cmocka_unit_test(a_gid_is_an_ipv4_address_or_none),
+        cmocka_unit_test(an_end_is_over_when_it_was_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

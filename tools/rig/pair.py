@@ -15,7 +15,7 @@ def config(name):
     """ferry.cfg of one of the two."""
     other = "beta" if name == "alpha" else "alpha"
     return (f"address {ADDRESS[name]}/24\npeer {other} {ADDRESS[other]} {KEY}\nfabric isolated\n"
-            f"secret default {SECRET}\n")
+            f"rdma-timeout 1000\nsecret default {SECRET}\n")
 
 
 @contextlib.contextmanager

@@ -5,9 +5,6 @@
 #include "kernel/thread.h"
 #include "vmm/memory/pmap.h"
 
-#define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
-#define SHOWN_PROT (PROT_READ | PROT_EXEC)
-
 /* One fault on its way through this file. */
 struct fault {
     struct pmap *pmap;

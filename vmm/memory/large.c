@@ -10,9 +10,6 @@
 #include "kernel/string.h"
 #include "vmm/memory/pmap.h"
 
-#define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
-#define SHOWN_PROT (PROT_READ | PROT_EXEC)
-
 enum err pmap_split(struct pmap *p, gpa_t gpa)
 {
     unsigned level;

@@ -44,6 +44,10 @@ struct pmap {
 };
 #define PMAP_RECORDS (PAGE_SIZE / sizeof(struct page))
 
+/* What a guest may do with a page of its own, and with one that it shares. */
+#define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
+#define SHOWN_PROT (PROT_READ | PROT_EXEC)
+
 /* What every VM sees of a page that it has only read. */
 extern hpa_t pmap_zero_frame;
 

@@ -2,9 +2,6 @@
 #include "kernel/frames.h"
 #include "vmm/share/hash.h"
 
-#define SHOWN_PROT (PROT_READ | PROT_EXEC)
-#define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
-
 /* The frame of a page of the VM's own that a small mapping shows, or 0; the lock is held. */
 static hpa_t own_frame(const struct pmap *p, u64 index, u64 *entry)
 {

@@ -32,15 +32,6 @@ static const struct field {
 #define GID      BIT(COUNT_OF(fields))
 #define COMPLETE (BIT(COUNT_OF(fields) + 1) - 1)
 
-u32 rdma_gid_ip(const u8 gid[16])
-{
-    static const u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-    if (memcmp(gid, mapped, sizeof(mapped)) != 0)
-        return 0;
-    return (u32)gid[12] << 24 | (u32)gid[13] << 16 | (u32)gid[14] << 8 | gid[15];
-}
-
 /* --- reading --------------------------------------------------------------------------------------- */
 
 /* The next word between blanks; *rest is then behind it. NULL: none is left. */

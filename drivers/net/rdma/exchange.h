@@ -42,5 +42,3 @@ enum err rdma_text_read(struct rdma_text *t, const void *data, u32 size,
                         struct why *why) MUST_CHECK;
 /* Returns its length; it always fits. */
 u32 rdma_text_write(char text[RDMA_TEXT], const struct rdma_text *t);
-/* The IPv4 address of a GID, host order; 0 where it has none. */
-u32 rdma_gid_ip(const u8 gid[16]);

@@ -19,11 +19,6 @@ static void notify(struct verbs_cq *cq, void *ctx)
     thread_wake(((struct rdma_link *)ctx)->owner);
 }
 
-static void ended(struct verbs_done *done)
-{
-    __atomic_store_n(&CONTAINER_OF(done, struct link_end, done)->told, true, __ATOMIC_RELEASE);
-}
-
 /* --- making ---------------------------------------------------------------------------------------- */
 
 static enum err take_memory(struct rdma_link *l, struct why *why)
@@ -134,7 +129,7 @@ enum err rdma_link_open(struct rdma_link *l, enum rdma_mode mode, u32 access, u3
 enum err rdma_link_connect(struct rdma_link *l, struct ip *ip, const struct rdma_end *theirs,
                            struct why *why)
 {
-    struct verbs_qp_attr a = {.dest_ip = rdma_gid_ip(theirs->gid),
+    struct verbs_qp_attr a = {.dest_ip = verbs_gid_ip(theirs->gid),
                               .dest_qp_num = theirs->qpn,
                               .rq_psn = theirs->psn,
                               .path_mtu = MIN(theirs->mtu, l->mine.mtu),
@@ -162,7 +157,7 @@ enum err rdma_link_connect(struct rdma_link *l, struct ip *ip, const struct rdma
 static bool all_told(const struct rdma_link *l)
 {
     for (unsigned i = 0; i < LINK_ENDS; i++)
-        if (!__atomic_load_n(&l->end[i].told, __ATOMIC_ACQUIRE))
+        if (!verbs_end_is_over(&l->end[i]))
             return false;
     return true;
 }
@@ -172,15 +167,12 @@ static void end_objects(struct rdma_link *l)
     struct verbs_mr *mr[] = {l->local, l->target};
 
     for (unsigned i = 0; i < LINK_ENDS; i++)
-        l->end[i] = (struct link_end){.done = {.fn = ended}};
+        l->end[i].over = true;
     if (l->qp)
-        verbs_destroy_qp(l->qp, &l->end[2].done);
+        verbs_destroy_qp(l->qp, verbs_end_begin(&l->end[2]));
     for (unsigned i = 0; i < 2; i++)
         if (mr[i])
-            verbs_invalidate_mr(mr[i], &l->end[i].done);
-    l->end[0].told |= !l->local;
-    l->end[1].told |= !l->target;
-    l->end[2].told |= !l->qp;
+            verbs_invalidate_mr(mr[i], verbs_end_begin(&l->end[i]));
 }
 
 /* What is still in use after that time stays: memory that a device may touch is not given back. */

@@ -27,10 +27,7 @@ struct rdma_link {
     u32 mtu;
     u32 slots, slot_size;
     struct thread *owner;
-    struct link_end {
-        struct verbs_done done;
-        bool told;
-    } end[LINK_ENDS];
+    struct verbs_end end[LINK_ENDS];
 };
 
 /* Makes everything, up to INIT, with its receives posted; mine is then what the peer must know. */

@@ -103,7 +103,7 @@ static enum err begin_session(struct session **out, const struct letter *l,
     struct session *s = free_session();
     enum err e;
 
-    if (rdma_gid_ip(t->end.gid) != l->from.v)
+    if (verbs_gid_ip(t->end.gid) != l->from.v)
         return why_set(why, E_INVAL, "the GID is not the address that this came from");
     if (!s)
         return why_set(why, E_NOMEM, "all %u connections of this host are in use", SESSIONS);

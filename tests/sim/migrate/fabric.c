@@ -74,7 +74,6 @@ struct fabric {
     struct fdevice *host[FABRIC_HOSTS];
     bool cut[FABRIC_HOSTS][FABRIC_HOSTS];
     u64 boots;
-    struct fabric_figures figures;
 };
 
 void (*fabric_touches)(u32 host, hpa_t frame, bool write);
@@ -505,7 +504,6 @@ static void end_recv(struct fqp *r, enum wc_opcode opcode, u32 length, u32 imm)
 /* False: not yet. */
 static bool execute(struct fqp *q, struct fqp *r, struct fwr *w)
 {
-    struct fabric_figures *g = &q->device->fabric->figures;
     bool wants_recv = w->wr.opcode == WR_SEND || w->wr.opcode == WR_RDMA_WRITE_WITH_IMM;
     bool good = true;
 
@@ -518,7 +516,6 @@ static bool execute(struct fqp *q, struct fqp *r, struct fwr *w)
         struct frecv *v = &r->recv[r->recv_tail % r->base.max_recv_wr];
         u8 *to = local(&v->sge);
 
-        g->sends++;
         for (u32 i = 0; i < w->wr.num_sge; i++) {
             memcpy(to, local(&w->sge[i]), w->sge[i].length);
             to += w->sge[i].length;
@@ -526,17 +523,9 @@ static bool execute(struct fqp *q, struct fqp *r, struct fwr *w)
         end_recv(r, WC_RECV, w->length, 0);
         break;
     }
-    case WR_RDMA_WRITE:
-        g->writes++;
-        g->write_bytes += w->length;
-        good = copy(r, w, w->length, true);
-        break;
+    case WR_RDMA_WRITE: good = copy(r, w, w->length, true); break;
     case WR_RDMA_WRITE_WITH_IMM: end_recv(r, WC_RECV_RDMA_WITH_IMM, 0, w->wr.imm); break;
-    case WR_RDMA_READ:
-        g->reads++;
-        g->read_bytes += w->length;
-        good = copy(r, w, w->length, false);
-        break;
+    case WR_RDMA_READ: good = copy(r, w, w->length, false); break;
     default: abort();
     }
     w->executed = true;
@@ -740,11 +729,6 @@ void fabric_cut(struct fabric *f, u32 a, u32 b, bool cut)
 bool fabric_is_cut(const struct fabric *f, u32 a, u32 b)
 {
     return f->cut[a][b];
-}
-
-const struct fabric_figures *fabric_figures(const struct fabric *f)
-{
-    return &f->figures;
 }
 
 u32 fabric_keys(const struct fabric *f, u32 host)

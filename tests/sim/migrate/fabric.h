@@ -23,12 +23,7 @@ bool fabric_is_cut(const struct fabric *f, u32 a, u32 b);
 /* Does what is due now; and when there is something next. */
 void fabric_run(struct fabric *f);
 u64 fabric_next(const struct fabric *f);
-/* What was done on the wire. */
-struct fabric_figures {
-    u64 writes, write_bytes, reads, read_bytes, sends;
-};
-const struct fabric_figures *fabric_figures(const struct fabric *f);
-/* Keys of a host's memory that are good. */
+/* Keys that can be used, or whose end was not told yet. */
 u32 fabric_keys(const struct fabric *f, u32 host);
 /* Told before a WRITE or READ touches memory; for checks. May be NULL. */
 extern void (*fabric_touches)(u32 host, hpa_t frame, bool write);

@@ -72,7 +72,6 @@ static struct vm *make_vm(struct host *h, struct oracle *o)
         vm->pmap.group = GROUP;
         vm->host = h;
         vm->oracle = o;
-        vm->used = true;
         h->vm[i] = vm;
         return vm;
     }
@@ -161,6 +160,34 @@ void world_fill(struct vm *vm, u64 page, u64 pattern)
         at[i] = o[i] = pattern ? pattern * 0x9e3779b97f4a7c15ull + i : 0;
 }
 
+static void differs(const struct vm *vm, u64 page, const u64 *is)
+{
+    const u64 *must = (const void *)(vm->oracle->memory + page * PAGE_SIZE);
+    unsigned count = 0, first = 0;
+
+    for (unsigned i = PAGE_SIZE / 8; i--;)
+        if (is[i] != must[i]) {
+            first = i;
+            count++;
+        }
+    if (getenv("WHERE"))
+        fprintf(stderr, "at %p\n", (const void *)&is[first]);
+    world_broken(
+        "VM %s on %s page %llu (%s): %u words are not what it wrote; word %u is %llx, not %llx",
+        vm->oracle->name, vm->host->name, (unsigned long long)page,
+        page_state_name[pmap_state(&vm->pmap, page)], count, first, (unsigned long long)is[first],
+        (unsigned long long)must[first]);
+}
+
+bool world_touch(struct vm *vm, u64 page)
+{
+    const u8 *at = vm->waiter.waiting ? NULL : translate(vm, page, false);
+
+    if (at && memcmp(at, vm->oracle->memory + page * PAGE_SIZE, PAGE_SIZE) != 0)
+        differs(vm, page, (const void *)at);
+    return at;
+}
+
 bool world_merge(struct vm *a, u64 page_a, struct vm *b, u64 page_b)
 {
     struct merge m = {.kind = MERGE_PAGE,
@@ -206,12 +233,9 @@ void world_access(struct vm *vm)
     page = fabric_below(w->fabric, (u32)o->pages);
     word = fabric_below(w->fabric, PAGE_SIZE / 8);
     write = fabric_below(w->fabric, 100) < w->write_share;
-    vm->accesses++;
     at = (void *)translate(vm, page, write);
-    if (!at) {
-        vm->waits++;
+    if (!at)
         return;
-    }
     memcpy(&expected, o->memory + page * PAGE_SIZE + word * 8, 8);
     if (at[word] != expected)
         world_broken("VM %s on %s reads %llx at page %llu word %llu, and wrote %llx", o->name,
@@ -607,7 +631,7 @@ static void poll_hosts(struct world *w)
 
 static void run_guests(struct world *w)
 {
-    if (time_now() < w->guest_next || w->quiet_guests)
+    if (time_now() < w->guest_next)
         return;
     w->guest_next = time_now() + w->guest_every;
     for (u32 i = 0; i < WORLD_HOSTS; i++)
@@ -624,8 +648,7 @@ static u64 next_event(struct world *w)
     u64 next = fabric_next(w->fabric);
 
     next = MIN(next, w->tick_at);
-    if (!w->quiet_guests)
-        next = MIN(next, w->guest_next);
+    next = MIN(next, w->guest_next);
     for (const struct datagram *d = w->flying; d; d = d->next)
         next = MIN(next, d->at);
     for (u32 i = 0; i < WORLD_HOSTS; i++)
@@ -704,25 +727,6 @@ static const u8 *content(struct vm *vm, u64 page)
         return (const u8 *)phys_to_virt(vm->pmap.slat.table.format->address(e)) +
                (level == 2 ? page % 512 * PAGE_SIZE : 0);
     }
-}
-
-static void differs(const struct vm *vm, u64 page, const u64 *is)
-{
-    const u64 *must = (const void *)(vm->oracle->memory + page * PAGE_SIZE);
-    unsigned count = 0, first = 0;
-
-    for (unsigned i = PAGE_SIZE / 8; i--;)
-        if (is[i] != must[i]) {
-            first = i;
-            count++;
-        }
-    if (getenv("WHERE"))
-        fprintf(stderr, "at %p\n", (const void *)&is[first]);
-    world_broken(
-        "VM %s on %s page %llu (%s): %u words are not what it wrote; word %u is %llx, not %llx",
-        vm->oracle->name, vm->host->name, (unsigned long long)page,
-        page_state_name[pmap_state(&vm->pmap, page)], count, first, (unsigned long long)is[first],
-        (unsigned long long)must[first]);
 }
 
 void world_check_memory(struct vm *vm)

@@ -32,10 +32,9 @@ struct vm {
         bool writable, dirty;
     } tlb[VM_TLB];
     struct pmap_waiter waiter;
-    bool running, stopped, loaded, used, claimed;
+    bool running, stopped, loaded, claimed;
     u32 slow;
     u64 counter;
-    u64 accesses, waits;
     char lost[AGENT_TEXT];
 };
 
@@ -61,7 +60,6 @@ struct world {
     u64 guest_next;
     u64 write_share; /* of 100 accesses */
     bool trace;
-    bool quiet_guests;
     bool killed; /* a host was: its frames are forgotten */
     u64 tick_at; /* world_on_tick is wanted then, ns */
 };
@@ -73,6 +71,8 @@ struct vm *world_vm(struct world *w, u32 host, const char *name, u64 pages);
 struct vm *world_find(struct world *w, u32 host, const char *name);
 /* Fills a page with a pattern; equal numbers make equal pages, 0 makes zeros. */
 void world_fill(struct vm *vm, u64 page, u64 pattern);
+/* The VM reads a page, and finds what it wrote; false: the page is on its way. */
+bool world_touch(struct vm *vm, u64 page);
 /* Makes two equal pages of VMs on one host share a frame. */
 bool world_merge(struct vm *a, u64 page_a, struct vm *b, u64 page_b);
 /* All that are equal, within the first and between the two. */
