@@ -82,6 +82,7 @@ struct peer {
     bool begins; /* this host says hello first */
     struct verbs_pd *pd;
     struct link *link; /* OPENED, UP */
+    struct lock lock;  /* state and link, against faults of other threads; after a borrow's */
     struct hello_session session;
     struct hello opened; /* what was sent last: open or accept */
     u64 incarnation;     /* of the boot that was met last; 0: none yet */

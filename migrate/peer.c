@@ -31,14 +31,17 @@ static void notify(struct verbs_cq *cq, void *ctx)
 static void drop_link(struct peer *p, const char *why)
 {
     bool was_up = p->state == PEER_UP;
+    struct link *l = p->link;
 
     str_copy(p->why, sizeof(p->why), why);
+    lock_acquire(&p->lock);
     p->state = PEER_DOWN;
+    p->link = NULL;
+    lock_release(&p->lock);
     p->next = time_now() + ASK_AGAIN;
-    if (p->link) {
-        link_end(p->link);
-        list_append(&p->agent->ending, &p->link->list);
-        p->link = NULL;
+    if (l) {
+        link_end(l);
+        list_append(&p->agent->ending, &l->list);
     }
     if (was_up) {
         agent_say(p->agent, "the connection to %s is down: %s", p->name, why);
