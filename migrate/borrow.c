@@ -143,20 +143,23 @@ static void slot_left(struct pmap *p, u32 slot)
 
 static void fetched(void *owner, u64 tag, bool good);
 
-/* Posts the READ of a slot into a frame of which the slot has a user; the lock is held. The state is FETCHING then, or as it was. */
+/* Posts the READ of a slot into a frame of which the slot has a user; the lock is held. The state is FETCHING then, or as it
+ * was. */
 static enum err fetch(struct borrow *b, u32 slot, hpa_t frame)
 {
     struct borrow_chunk *c = b->chunk[slot / BORROW_CHUNK];
     struct slot *s = &c->slot[slot % BORROW_CHUNK];
     struct link_work work = {
         .done = fetched, .owner = b, .tag = slot, .frame[0] = frame, .frames = 1};
-    struct link *l = b->peer->state == PEER_UP ? b->peer->link : NULL;
+    struct peer *p = b->peer;
     enum err e = E_STATE;
 
     frame_get(frame); /* the link's */
-    if (l && !b->lost)
-        e = link_read(l, slot % LINK_DATA_QPS, &work,
+    lock_acquire(&p->lock);
+    if (p->state == PEER_UP && !b->lost)
+        e = link_read(p->link, slot % LINK_DATA_QPS, &work,
                       c->addr + (u64)(slot % BORROW_CHUNK) * PAGE_SIZE, c->rkey);
+    lock_release(&p->lock);
     if (e) {
         frame_put(frame);
         return e;
@@ -202,12 +205,16 @@ static void serve(struct fill *fill, hpa_t copy)
     }
 }
 
+/* A fault behind the last one, or behind what was fetched ahead of it, is a sweep: the next pages are fetched ahead. */
 static void note_fault(struct borrow *b, u64 index)
 {
+    u64 next = index + 1;
+
     b->figures.faults++;
-    if (index == b->last_fault + 1) {
-        b->prefetch = MAX(b->prefetch, index + 1);
-        b->prefetch_end = index + 1 + SWEEP;
+    if (index == b->last_fault + 1 || (b->prefetch_end && index == b->prefetch_end)) {
+        if (b->prefetch < next || b->prefetch > next + SWEEP) /* the last sweep was elsewhere */
+            b->prefetch = next;
+        b->prefetch_end = MIN(next + SWEEP, pmap_pages(b->pmap));
     }
     b->last_fault = index;
 }
@@ -434,9 +441,8 @@ static enum err fetch_ahead(struct borrow *b, u64 index, u64 *count)
 
 static void prefetch(struct borrow *b)
 {
-    u64 end = MIN(b->prefetch_end, pmap_pages(b->pmap));
-
-    while (b->prefetch < end && fetch_ahead(b, b->prefetch, &b->figures.prefetched) == OK)
+    while (b->prefetch < b->prefetch_end &&
+           fetch_ahead(b, b->prefetch, &b->figures.prefetched) == OK)
         b->prefetch++;
 }
 

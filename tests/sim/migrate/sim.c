@@ -1,6 +1,7 @@
 /* Migration between hosts that fail, in the simulator.
  *
  *     migrate FIRST SEEDS [-v]     random runs: faults at random moments
+ *     migrate --sweep              what a guest that reads its pages in a row has to wait for
  *     migrate --single             each fault at each event of one migration
  *     migrate --pairs              each pair of faults at the events of the hand-off
  *
@@ -39,6 +40,7 @@ struct plan {
     struct fault fault[FAULTS];
     unsigned faults;
     bool pull;
+    u32 lose, twice; /* of 100 hellos */
     unsigned trips;
 };
 
@@ -293,7 +295,9 @@ static void one_run(void)
     world_create(&w, plan.seed);
     w.trace = trace;
     w.guest_every = USEC(5);
-    expect(world_run(&w, connected, SEC(5)), "the hosts do not meet");
+    w.lose = plan.lose;
+    w.twice = plan.twice;
+    expect(world_run(&w, connected, plan.lose ? SEC(60) : SEC(5)), "the hosts do not meet");
     populate();
     w.events = 0;
     world_on_event = on_event;
@@ -309,7 +313,7 @@ static void one_run(void)
     for (u32 i = 0; i < WORLD_HOSTS; i++)
         w.host[i].agent->drain_rate = 1000000;
     (void)world_run(&w, NULL, SEC(10)); /* what broke is noticed */
-    expect(world_run(&w, connected, SEC(20)), "the hosts do not meet again");
+    expect(world_run(&w, connected, plan.lose ? SEC(60) : SEC(20)), "the hosts do not meet again");
     (void)world_run(&w, NULL, SEC(3));
     judge();
     judge_leftovers();
@@ -361,6 +365,10 @@ static void random_run(u64 n)
                          .faults = (unsigned)(r % 4),
                          .pull = r >> 8 & 1,
                          .trips = (unsigned)(1 + r / 512 % 3)};
+    if (r / 2048 % 4 == 0) {
+        plan.lose = 10;
+        plan.twice = 20;
+    }
     for (unsigned i = 0; i < plan.faults; i++) {
         u64 x = mix(r + i);
 
@@ -400,6 +408,54 @@ static void measure(void)
         committed_events[1] = committed_events[0];
 }
 
+static struct vm *sweeper;
+static u64 swept;
+
+static bool is_swept(struct world *world)
+{
+    (void)world;
+    return world_touch(sweeper, swept);
+}
+
+/* Reads pages in a row, at a pace; returns how many had to be waited for. */
+static u64 sweep(u64 first, u64 count)
+{
+    const struct borrow *b = sweeper->pmap.lender;
+    u64 before = b->figures.blocking;
+
+    for (swept = first; swept < first + count; swept++) {
+        expect(world_run(&w, is_swept, SEC(1)), "a page does not come");
+        (void)world_run(&w, NULL, USEC(100));
+    }
+    return b->figures.blocking - before;
+}
+
+/* Who reads on where he stopped is served ahead, also behind one who read further up. */
+static void sweep_run(u64 n)
+{
+    struct vm *two;
+
+    plan = (struct plan){.seed = 1 + n, .trips = 1};
+    world_create(&w, plan.seed);
+    w.trace = trace;
+    w.guest_every = U64_MAX / 2; /* no access but the sweep's */
+    w.guest_next = U64_MAX;
+    expect(world_run(&w, connected, SEC(5)), "the hosts do not meet");
+    sweeper = world_vm(&w, 0, "one", PAGES);
+    two = world_vm(&w, 0, "two", PAGES);
+    for (u64 i = 0; i < PAGES; i++) {
+        world_fill(sweeper, i, i + 1);
+        world_fill(two, i, i + 1);
+    }
+    world_merge_equal(sweeper, two);
+    expect(order() && world_run(&w, is_over, SEC(5)), "the VM does not arrive");
+    sweeper = one_on(1);
+    expect(sweep(PAGES / 2, PAGES / 2) <= PAGES / 2 / 16 + 1, "a sweep waits for too many pages");
+    expect(sweep(0, PAGES / 2) <= PAGES / 2 / 16 + 1,
+           "a sweep further down waits for too many pages");
+    world_destroy(&w);
+}
+
 /* --plan SEED [KIND EVENT]...: one run again. */
 static void planned_run(int argc, char **argv)
 {
@@ -428,6 +484,8 @@ int main(int argc, char **argv)
         planned_run(argc - 2, argv + 2);
         return 0;
     }
+    if (argc > 1 && !strcmp(argv[1], "--sweep"))
+        return done(in_batches(20, sweep_run), 20);
     if (argc > 1 && !strcmp(argv[1], "--single")) {
         measure();
         runs = (MIN(events_in_all, 400) + 1) * FAULT_KINDS;
