@@ -17,6 +17,11 @@ static u32 input_head, input_tail; /* written by the receiving side, read by the
 static struct thread *reader;
 static char edited[192]; /* draws the row that is being edited, if there is one */
 static size_t edited_size;
+static bool at_line_start = true; /* of the output */
+static bool kept_whole;           /* nothing may come between two bytes of the output */
+static char waiting[2048];        /* lines of the log that wait for their place */
+static size_t waiting_size;
+static unsigned waiting_lost;
 
 void console_attach(const struct console_driver *driver)
 {
@@ -50,7 +55,7 @@ static void put(const char *text, size_t size)
 }
 
 /* The lock is held. A guest ends its lines with CR LF already. */
-static void put_text(const char *text, size_t size)
+static void put_lines(const char *text, size_t size)
 {
     static char last;
     size_t from = 0;
@@ -63,8 +68,33 @@ static void put_text(const char *text, size_t size)
         }
     }
     put(text + from, size - from);
-    if (size)
+    if (size) {
         last = text[size - 1];
+        at_line_start = last == '\n';
+    }
+}
+
+/* The lock is held. */
+static void put_waiting(void)
+{
+    char more[64];
+
+    if (kept_whole || !at_line_start)
+        return;
+    put_lines(waiting, waiting_size);
+    if (waiting_lost) {
+        str_format(more, sizeof(more), "[%u more lines: see log]\n", waiting_lost);
+        put_lines(more, strlen(more));
+    }
+    waiting_size = 0;
+    waiting_lost = 0;
+}
+
+/* The lock is held. */
+static void put_text(const char *text, size_t size)
+{
+    put_lines(text, size);
+    put_waiting();
 }
 
 /* How much of a text to write in one go: whole lines, if there are. */
@@ -103,13 +133,35 @@ void console_edit(const char *update, size_t size, const char *image, size_t ima
     lock_release(&output_lock);
 }
 
+static void wait_for_place(const char *line, size_t size)
+{
+    if (waiting_lost || size > sizeof(waiting) - waiting_size) {
+        waiting_lost++;
+        return;
+    }
+    memcpy(waiting + waiting_size, line, size);
+    waiting_size += size;
+}
+
 void console_print_above(const char *line)
 {
     lock_acquire(&output_lock);
-    if (edited_size)
-        put_text("\r\x1b[K", 4);
-    put_text(line, strlen(line));
-    put_text(edited, edited_size);
+    if (edited_size) {
+        put_lines("\r\x1b[K", 4);
+        put_lines(line, strlen(line));
+        put_lines(edited, edited_size);
+    } else {
+        wait_for_place(line, strlen(line));
+        put_waiting();
+    }
+    lock_release(&output_lock);
+}
+
+void console_keep_whole(bool whole)
+{
+    lock_acquire(&output_lock);
+    kept_whole = whole;
+    put_waiting();
     lock_release(&output_lock);
 }
 
@@ -161,5 +213,7 @@ int console_read(u64 timeout_ns)
 void console_last_words(void)
 {
     last_words = true;
+    kept_whole = false;
     lock_release(&output_lock);
+    console_print(at_line_start ? "" : "\n");
 }

@@ -22,8 +22,11 @@ void console_printf(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Writes to the row that the user edits, and keeps what draws that row anew (up to 192 bytes); an empty
  * image ends the editing. */
 void console_edit(const char *update, size_t size, const char *image, size_t image_size);
-/* A line that nobody asked for (the log): it goes above the row that is being edited. */
+/* A line that nobody asked for (the log): it goes above the row that is being edited; where another row is not
+ * at its end, it waits for that end, with up to 2 KiB of others. */
 void console_print_above(const char *line);
+/* From true to false, such lines wait altogether: for output that is not lines, like a guest's. */
+void console_keep_whole(bool whole);
 /* The next byte of input, or -1 if none came within that time (U64_MAX: for ever). One reader. */
 int console_read(u64 timeout_ns);
 /* For panic and the way out, when all other CPUs are stopped: breaks the lock that one of them may hold, and

@@ -72,6 +72,42 @@ static void a_line_of_the_log_goes_above_what_is_edited(void **state)
     assert_sent("\r\nnews\r\n");
 }
 
+static void a_line_of_the_log_does_not_break_a_row(void **state)
+{
+    (void)state;
+    console_print("CPU  0  ");
+    console_print_above("news\n");
+    console_print_above("more\n");
+    assert_sent("CPU  0  ");
+    console_print("idle\nCPU");
+    assert_sent("idle\r\nCPU");
+    console_print("  1\n");
+    assert_sent("  1\r\nnews\r\nmore\r\n");
+}
+
+static void the_log_waits_while_a_guest_has_the_terminal(void **state)
+{
+    char line[81];
+
+    (void)state;
+    console_keep_whole(true);
+    console_print("boot\r\n");
+    console_print_above("news\n");
+    console_print("guest# \r\n");
+    assert_sent("boot\r\nguest# \r\n");
+    console_keep_whole(false);
+    assert_sent("news\r\n");
+
+    console_keep_whole(true);
+    memset(line, 'x', 79);
+    strcpy(line + 79, "\n");
+    for (unsigned i = 0; i < 30; i++)
+        console_print_above(line);
+    console_keep_whole(false);
+    assert_non_null(strstr(sent, "x\r\n[5 more lines: see log]\r\n"));
+    assert_int_equal(sent_size, 25 * 81 + strlen("[5 more lines: see log]\r\n"));
+}
+
 /* A line of 115,200 baud. */
 static void send_slowly(const char *text, size_t size)
 {
@@ -213,6 +249,8 @@ int main(void)
         TEST(a_line_feed_becomes_cr_lf),
         TEST(a_guests_cr_lf_stays_as_it_is),
         TEST(a_line_of_the_log_goes_above_what_is_edited),
+        TEST(a_line_of_the_log_does_not_break_a_row),
+        TEST(the_log_waits_while_a_guest_has_the_terminal),
         TEST(long_output_on_a_slow_line_does_not_hold_up_timers),
         TEST(input_waits_until_it_is_read),
         TEST(reading_ends_with_its_time),

@@ -135,11 +135,13 @@ static enum err run_console(unsigned argc, char **argv, struct why *why)
     a.at = vm->console.written > REPLAY ? vm->console.written - REPLAY : 0;
     console_printf("[%s: Ctrl-] leaves]\n", a.name);
     set_reader(vm, thread_current());
+    console_keep_whole(true);
     attach(&a);
     vm = find(&a);
     if (vm)
         set_reader(vm, NULL);
     console_print("\x1b[0m\n"); /* the guest may have left colours on */
+    console_keep_whole(false);
     return OK;
 }
 SHELL_COMMAND(
@@ -147,7 +149,7 @@ SHELL_COMMAND(
     .help = "attach to a VM's serial line", .complete = {shell_complete_vm},
     .more =
         "Shows the last 8 KiB that the guest wrote, and then what it writes; what you type goes to "
-        "it. Ctrl-] leaves.");
+        "it. The host's own log lines wait until you leave, with Ctrl-].");
 
 static enum err run_type(unsigned argc, char **argv, struct why *why)
 {
