@@ -483,6 +483,18 @@ static void collect(struct borrow *b, u32 at, struct message_runs *m)
     }
 }
 
+/* Is the VM on its way to the lender? What is sent about its pages names slots, and waits until it fills a message: a slot
+ * that was returned before that would not be known any more. */
+static bool goes_home(const struct borrow *b)
+{
+    const struct agent *a = b->peer->agent;
+
+    for (unsigned i = 0; i < AGENT_MOVES; i++)
+        if (a->out[i].out && a->out[i].vm == b->vm && a->out[i].peer == b->peer)
+            return true;
+    return false;
+}
+
 static void send_returns(struct borrow *b)
 {
     struct message_runs *m;
@@ -490,7 +502,7 @@ static void send_returns(struct borrow *b)
 
     for (u32 i = 0; i < b->chunks && !any; i++)
         any = b->chunk[i]->returns;
-    if (!any || !peer_has_room(b->peer))
+    if (!any || !peer_has_room(b->peer) || goes_home(b))
         return;
     m = link_room(b->peer->link);
     m->l.epoch = b->epoch;
