@@ -61,10 +61,14 @@ const char *shell_duration(char buffer[24], u64 ns);
 struct shell_hooks {
     void (*begin)(
         void); /* before each command: nothing that an earlier one found is used any more */
-    void (*info)(void);       /* rows for `info` */
-    void (*mem)(void);        /* rows for `mem` */
-    void (*going_down)(void); /* ends orderly what runs, and says so; before reboot and poweroff */
-    void (*stop)(void);       /* stops hardware, after all that: the last thing that happens here */
+    void (*info)(void); /* rows for `info` */
+    void (*mem)(void);  /* rows for `mem` */
+    /* Before reboot and poweroff: hands over what others need of this host. An error stops them, and why says what would be
+     * lost. */
+    enum err (*leave)(struct why *why);
+    void (*going_down)(
+        void);          /* then ends orderly what runs, and says so; before reboot and poweroff */
+    void (*stop)(void); /* stops hardware, after all that: the last thing that happens here */
     struct shell_hooks *next;
 };
 /* At start-up, before the shell runs. */

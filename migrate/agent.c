@@ -207,6 +207,8 @@ void agent_message(void *ctx, struct link *l, const struct message_header *h)
     case MESSAGE_RETURN: returned(p, (const void *)h); break;
     case MESSAGE_RECALL:
     case MESSAGE_LEASE_OVER: about_borrow(p, (const void *)h); break;
+    case MESSAGE_ASK_HOLDER:
+    case MESSAGE_HOLDER: holder_message(p, (const void *)h); break;
     default: move_message(p, h); break;
     }
 }
@@ -337,7 +339,8 @@ u64 agent_poll(struct agent *a)
 {
     u64 next = U64_MAX, at;
 
-    (void)verbs_progress(a->device);
+    if (a->device)
+        (void)verbs_progress(a->device);
     for (u32 i = 0; i < a->peers; i++) {
         at = peer_poll(&a->peer[i]);
         next = MIN(next, at);
@@ -355,6 +358,8 @@ u64 agent_poll(struct agent *a)
     at = poll_borrows(a);
     next = MIN(next, at);
     at = poll_leases(a);
+    next = MIN(next, at);
+    at = holder_poll(a);
     next = MIN(next, at);
     if (end_links(a))
         next = MIN(next, time_now() + MSEC(1));
@@ -430,12 +435,16 @@ enum err agent_cancel(struct agent *a, const char *vm, struct why *why)
 enum err agent_peer_is_off(struct agent *a, const char *vm, const char *host, struct why *why)
 {
     struct move *m = active_move(a, vm);
+    struct peer *p = agent_peer(a, host);
 
-    if (!m || m->outgoing || m->phase != MOVE_FINAL || !str_equal(m->peer->name, host))
-        return why_set(why, E_STATE, "%s does not wait for %s", vm, host);
-    if (m->peer->state == PEER_UP)
+    if (!p)
+        return why_set(why, E_NOENT, "ferry.cfg has no peer named %s", host);
+    if (p->state == PEER_UP)
         return why_set(why, E_STATE, "%s is not off: it is connected", host);
-    incoming_link_up(m, false);
+    if (m && !m->outgoing && m->phase == MOVE_FINAL && m->peer == p)
+        incoming_link_up(m, false);
+    else if (!holder_peer_is_off(p, vm))
+        return why_set(why, E_STATE, "%s does not wait for %s", vm, host);
     return OK;
 }
 

@@ -4,6 +4,7 @@
  *     peer.c       the hello, and the links
  *     outgoing.c   the source's side of a migration;  pages.c: which pages go how
  *     incoming.c   the target's side
+ *     holder.c     who has a VM, before one is started
  *     lease.c      frames of this host that another one borrows
  *     borrow.c     what this host borrows: the backing of REMOTE pages
  *
@@ -19,6 +20,7 @@
 #define AGENT_MOVES   4 /* in each direction at once */
 #define AGENT_LEASES  16
 #define AGENT_BORROWS 16
+#define AGENT_CLAIMS  CONFIG_MAX_VMS
 #define AGENT_NAME    CONFIG_NAME
 #define AGENT_TEXT    400
 
@@ -34,6 +36,8 @@ struct agent_ops {
     void (*wake)(void *ctx);
 
     struct vm *(*find)(void *ctx, const char *name);
+    /* Is there such a VM, and is it not off? */
+    bool (*holds)(void *ctx, const char *name);
     /* Sees to it that a VM stays until it is unclaimed, ended or lost. One that was made is claimed. NULL: why says why. */
     struct vm *(*claim)(void *ctx, const char *name, struct why *why);
     void (*unclaim)(struct vm *vm);
@@ -149,6 +153,14 @@ struct move {
     };
 };
 
+/* A VM that is to be started here, if no peer has it. */
+struct claim {
+    char name[AGENT_NAME]; /* "": free */
+    u64 denied;            /* bits of peers that do not have it */
+    u32 holder;            /* 1 + the peer that has it; 0: none known */
+    u64 next, until;       /* ns: when to ask again; when it is given up */
+};
+
 struct agent {
     const struct agent_ops *ops;
     void *ctx;
@@ -162,6 +174,7 @@ struct agent {
     struct move out[AGENT_MOVES], in[AGENT_MOVES];
     struct lease lease[AGENT_LEASES];
     struct borrow borrow[AGENT_BORROWS];
+    struct claim claim[AGENT_CLAIMS];
     u64 last_n;       /* number of the last migration */
     u64 downtime_ns;  /* limit */
     u64 drain_rate;   /* pages a second; 0: not by itself */
@@ -175,7 +188,7 @@ struct agent {
 #define AGENT_DOWNTIME   MSEC(300)
 #define AGENT_DRAIN_RATE 1000
 
-/* Zeroes it and sets it up. E_UNSUPPORTED: no random numbers for nonces; E_NOMEM. */
+/* Zeroes it and sets it up. Without a device no peer is reached. E_UNSUPPORTED: no random numbers for nonces; E_NOMEM. */
 enum err agent_create(struct agent *a, const char *name, struct verbs_device *device,
                       const struct agent_ops *ops, void *ctx, struct why *why) MUST_CHECK;
 /* Before the first poll. */
@@ -193,7 +206,11 @@ enum err agent_move_to(struct agent *a, const char *vm, const char *host, struct
 enum err agent_move_from(struct agent *a, const char *vm, const char *host,
                          struct why *why) MUST_CHECK;
 enum err agent_cancel(struct agent *a, const char *vm, struct why *why) MUST_CHECK;
-/* The operator's word that a host is off and will not come back with its present boot. */
+/* May a VM that is off be started here: does no peer have it? E_AGAIN: not all have said so yet; ask again, within 10 s.
+ * E_EXIST: one has it. After OK the VM counts as held here for 10 s, and then if it runs. */
+enum err agent_may_start(struct agent *a, const char *vm, struct why *why) MUST_CHECK;
+/* The operator's word that a host is off and will not come back with its present boot: for a VM that came from there and
+ * waits to hear whether it may run, and for one that is to be started. */
 enum err agent_peer_is_off(struct agent *a, const char *vm, const char *host,
                            struct why *why) MUST_CHECK;
 /* Asks borrowers to fetch what they have of this host's. */
@@ -220,6 +237,11 @@ struct key peer_content_key(const struct peer *p);
 struct move *agent_find_move(struct move *moves, const struct peer *p, const struct epoch *e);
 struct lease *agent_find_lease(const struct peer *p, const struct epoch *e);
 void agent_say(struct agent *a, const char *format, ...) PRINTF_LIKE(2, 3);
+/* holder.c */
+void holder_message(struct peer *p, const struct message_holder *m);
+u64 holder_poll(struct agent *a);
+/* The operator's word; false: no such VM is to be started. */
+bool holder_peer_is_off(struct peer *p, const char *vm);
 /* For link_poll: what came over a link; ctx is the peer. */
 void agent_message(void *ctx, struct link *l, const struct message_header *h);
 void incoming_marker(void *ctx, struct link *l, u32 value);

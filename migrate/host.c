@@ -14,9 +14,10 @@
 #include "vmm/state/state.h"
 #include "vmm/vm.h"
 
-#define LETTERS     16      /* datagrams that wait for the thread */
-#define TSC_PPM     500     /* that two hosts' TSC rates may differ */
-#define DRAIN_LIMIT SEC(60) /* before reboot and poweroff */
+#define LETTERS    16     /* datagrams that wait for the thread */
+#define TSC_PPM    500    /* that two hosts' TSC rates may differ */
+#define ASK_LIMIT  SEC(3) /* that somebody waits for other hosts to say whether they have a VM */
+#define ASK_PERIOD MSEC(20)
 
 struct letter {
     ip4_t from;
@@ -30,6 +31,7 @@ struct call {
     struct why *why;
     enum err result;
     struct thread *caller;
+    struct call *next;
     bool done;
 };
 
@@ -37,10 +39,10 @@ static struct {
     struct agent *agent;
     struct thread *thread;
     struct why missing;
-    struct lock lock; /* letters, call */
+    struct lock lock; /* letters, calls */
     struct letter letter[LETTERS];
     u32 written, read;
-    struct call *call;
+    struct call *calls;
 } host;
 
 /* What another host must know to make a VM. */
@@ -122,6 +124,14 @@ static struct vm *find(void *ctx, const char *name)
 {
     (void)ctx;
     return vm_find(name);
+}
+
+static bool holds(void *ctx, const char *name)
+{
+    const struct vm *vm = vm_find(name);
+
+    (void)ctx;
+    return vm && vm->state != VM_OFF && vm->state != VM_FAILED;
 }
 
 static struct vm *claim(void *ctx, const char *name, struct why *why)
@@ -280,6 +290,7 @@ static const struct agent_ops ops = {
     .random = random_bytes,
     .wake = wake,
     .find = find,
+    .holds = holds,
     .claim = claim,
     .unclaim = vm_unclaim,
     .pmap = pmap,
@@ -302,19 +313,29 @@ static const struct agent_ops ops = {
 
 /* --- the thread ------------------------------------------------------------------------------------------------- */
 
-static void run_call(void)
+static struct call *next_call(void)
 {
     struct call *c;
 
     lock_acquire(&host.lock);
-    c = host.call;
-    host.call = NULL;
+    c = host.calls;
+    if (c)
+        host.calls = c->next;
     lock_release(&host.lock);
-    if (!c)
-        return;
-    c->result = c->fn(host.agent, c->ctx, c->why);
-    __atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
-    thread_wake(c->caller);
+    return c;
+}
+
+static void run_calls(void)
+{
+    struct call *c;
+
+    while ((c = next_call())) {
+        struct thread *caller = c->caller;
+
+        c->result = c->fn(host.agent, c->ctx, c->why);
+        __atomic_store_n(&c->done, true, __ATOMIC_RELEASE); /* it is the caller's again */
+        thread_wake(caller);
+    }
 }
 
 static void agent_thread(void *unused)
@@ -326,7 +347,7 @@ static void agent_thread(void *unused)
     for (;;) {
         while (next_letter(&l))
             agent_datagram(host.agent, l.from, l.data, l.size);
-        run_call();
+        run_calls();
         next = agent_poll(host.agent);
         if (next > time_now())
             thread_sleep_until(next);
@@ -350,7 +371,8 @@ enum err agent_call(enum err (*fn)(struct agent *a, void *ctx, struct why *why),
     if (!agent_host(why))
         return E_STATE;
     lock_acquire(&host.lock);
-    host.call = &c; /* the shell is the only caller */
+    c.next = host.calls;
+    host.calls = &c;
     lock_release(&host.lock);
     thread_wake(host.thread);
     while (!__atomic_load_n(&c.done, __ATOMIC_ACQUIRE))
@@ -373,35 +395,60 @@ static enum err add_peers(struct agent *a, struct why *why)
     return e;
 }
 
-static enum err start(struct why *why)
+/* Without a device it still knows the peers, whom it cannot reach, and what that means for VMs. */
+static enum err start(struct verbs_device *device, struct why *why)
 {
-    struct agent *a;
+    struct agent *a = heap_alloc(sizeof(*a));
     enum err e;
 
-    if (!host_config.peer_count)
-        return why_set(why, E_NOENT, "ferry.cfg names no peer that VMs could move to");
-    if (!roce_host())
-        return roce_host_missing(why);
-    a = heap_alloc(sizeof(*a));
     if (!a)
         return why_set(why, E_NOMEM, "no memory for the agent");
-    e = agent_create(a, host_config.host, roce_host(), &ops, NULL, why);
+    e = agent_create(a, host_config.host, device, &ops, NULL, why);
     if (!e)
         e = add_peers(a, why);
-    if (!e)
-        e = udp_bind(ip_host(), HELLO_PORT, on_datagram, NULL)
-                ? why_set(why, E_EXIST, "UDP port %u is taken", HELLO_PORT)
-                : OK;
+    if (!e && device && udp_bind(ip_host(), HELLO_PORT, on_datagram, NULL))
+        e = why_set(why, E_EXIST, "UDP port %u is taken", HELLO_PORT);
     host.agent = a;
     return e ? e : thread_create(&host.thread, "migrate", agent_thread, NULL);
 }
 
+static enum err ask(struct agent *a, void *ctx, struct why *why)
+{
+    return agent_may_start(a, ctx, why);
+}
+
+static enum err may_start(const char *name, struct why *why)
+{
+    u64 end = time_now() + ASK_LIMIT;
+    enum err e;
+
+    while ((e = agent_call(ask, (void *)name, why)) == E_AGAIN && time_now() < end)
+        thread_sleep(ASK_PERIOD);
+    return e;
+}
+
 static void agent_start(const struct boot_info *boot)
 {
+    struct why no_device = {""};
+    struct verbs_device *device = roce_host();
+
     (void)boot;
-    if (start(&host.missing) && host_config.peer_count)
+    if (!host_config.peer_count) {
+        (void)why_set(&host.missing, E_NOENT, "ferry.cfg names no peer that VMs could move to");
+        return;
+    }
+    if (!device)
+        (void)roce_host_missing(&no_device);
+    if (start(device, &host.missing)) {
         log_warn("migrate: %s", host.missing.text);
-    if (host.thread && !host_config.fabric_isolated)
+        return;
+    }
+    vm_may_start = may_start;
+    for (u32 i = 0; i < host.agent->peers; i++)
+        str_copy(host.agent->peer[i].why, sizeof(host.agent->peer[i].why), no_device.text);
+    if (!device)
+        log_warn("migrate: no peer can be reached: %s", no_device.text);
+    else if (!host_config.fabric_isolated)
         log_warn("migrate: RDMA does not authenticate what it carries; say `fabric isolated` in "
                  "ferry.cfg if nobody but the hosts reaches its network");
 }

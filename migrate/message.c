@@ -31,6 +31,8 @@ static const struct form form[MESSAGE_TYPES] = {
     [MESSAGE_RETURN] = {"return", sizeof(struct message_runs), sizeof(struct message_run_of)},
     [MESSAGE_RECALL] = {"recall", sizeof(struct message_plain), 0},
     [MESSAGE_LEASE_OVER] = {"lease-over", sizeof(struct message_plain), 0},
+    [MESSAGE_ASK_HOLDER] = {"ask-holder", sizeof(struct message_holder), 0},
+    [MESSAGE_HOLDER] = {"holder", sizeof(struct message_holder), 0},
 };
 
 const char *message_name(enum message_type type)

@@ -32,6 +32,8 @@ enum message_type {
     MESSAGE_RETURN,       /* borrower: these slots are not needed any more */
     MESSAGE_RECALL,       /* lender: fetch what you have of mine */
     MESSAGE_LEASE_OVER,   /* lender: all slots are back */
+    MESSAGE_ASK_HOLDER,   /* who wants to start a VM: do you hold it? */
+    MESSAGE_HOLDER,       /* yes, or no */
     MESSAGE_TYPES
 };
 /* "ask-grant". Never NULL. */
@@ -58,7 +60,7 @@ static inline bool epoch_equal(const struct epoch *a, const struct epoch *b)
     return a->incarnation == b->incarnation && a->n == b->n;
 }
 
-/* All but PING, PULL and PULL_REFUSED begin with the epoch. Those with a variable part have its number of elements
+/* All but PING, PULL, PULL_REFUSED, ASK_HOLDER and HOLDER begin with the epoch. Those with a variable part have its number of elements
  * behind it; the elements end the message. */
 struct message_list {
     struct message_header h;
@@ -76,6 +78,12 @@ struct message_plain { /* READY, RUNNING, DENY, RECALL, LEASE_OVER */
 struct message_pull {
     struct message_header h;
     char name[CONFIG_NAME];
+};
+struct message_holder { /* ASK_HOLDER, HOLDER */
+    struct message_header h;
+    char name[CONFIG_NAME];
+    u32 held; /* of HOLDER: 1 or 0 */
+    u32 reserved;
 };
 struct
     message_text { /* REFUSE, ABORT: text of `count` characters; PULL_REFUSED, whose epoch is 0 */
@@ -160,6 +168,7 @@ struct message_ping {
 };
 ASSERT_SIZE(struct message_plain, 48);
 ASSERT_SIZE(struct message_pull, 64);
+ASSERT_SIZE(struct message_holder, 72);
 ASSERT_SIZE(struct message_offer, 104);
 ASSERT_SIZE(struct message_accept, 64);
 ASSERT_SIZE(struct message_grant, 64);

@@ -317,7 +317,7 @@ u64 peer_poll(struct peer *p)
         }
         return p->next;
     default:
-        if (!p->begins)
+        if (!p->begins || !p->agent->device)
             return U64_MAX;
         if (now >= p->next)
             ask(p);

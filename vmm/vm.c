@@ -25,6 +25,8 @@ const char *const vm_state_name[VM_STATE_COUNT] = {
     [VM_MOVING] = "moving", [VM_DYING] = "dying",
 };
 
+enum err (*vm_may_start)(const char *name, struct why *why);
+
 static struct list vms = {&vms, &vms};
 static struct lock vms_lock;
 static u16 last_id;
@@ -515,7 +517,19 @@ static enum err refuse_in_transit(const struct vm *vm, struct why *why)
     return OK;
 }
 
-enum err vm_start(struct vm *vm, struct why *why)
+/* The user and autostart may both want to. */
+static bool enter_start(struct vm *vm)
+{
+    bool was;
+
+    lock_acquire(&vm->lock);
+    was = vm->starting;
+    vm->starting = true;
+    lock_release(&vm->lock);
+    return !was;
+}
+
+static enum err start_once(struct vm *vm, struct why *why)
 {
     enum err e = refuse_in_transit(vm, why);
 
@@ -524,7 +538,9 @@ enum err vm_start(struct vm *vm, struct why *why)
     if (vm->state != VM_OFF && vm->state != VM_FAILED)
         return why_set(why, E_STATE, "%s is %s; `vm stop %s` turns it off first", vm->config.name,
                        vm_state_name[vm->state], vm->config.name);
-    e = vm_wait_parked(vm, why);
+    e = vm_may_start ? vm_may_start(vm->config.name, why) : OK;
+    if (!e)
+        e = vm_wait_parked(vm, why);
     if (e)
         return e;
     pmap_clear(&vm->pmap); /* what a failed VM left, for whoever wanted to look at it */
@@ -533,6 +549,17 @@ enum err vm_start(struct vm *vm, struct why *why)
         e = vm_boot(vm, why);
     if (!e)
         vm_run(vm, vm->state);
+    return e;
+}
+
+enum err vm_start(struct vm *vm, struct why *why)
+{
+    enum err e;
+
+    if (!enter_start(vm))
+        return why_set(why, E_STATE, "%s is being started already", vm->config.name);
+    e = start_once(vm, why);
+    vm->starting = false;
     return e;
 }
 

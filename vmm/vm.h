@@ -63,6 +63,7 @@ struct vm {
     struct lock lock;
     enum vm_state state;
     enum vm_state held_in; /* while it is moving: what it did before, VM_RUNNING or VM_PAUSED */
+    bool starting;         /* vm_start is at work */
     bool claimed;          /* some activity needs it to stay: vm_claim */
     bool starved;          /* paused because the host has no memory left for it */
     u32 slowed; /* percent of the time that its vCPUs do not run: it writes faster than it can be moved */
@@ -87,8 +88,10 @@ struct vm {
 
 /* Makes a VM that is off. E_EXIST, E_NOMEM, E_UNSUPPORTED, E_RANGE. */
 enum err vm_create(struct vm **vm, const struct config_vm *config, struct why *why) MUST_CHECK;
-/* Loads its kernel and runs it; for one that is off or failed. */
+/* Loads its kernel and runs it; for one that is off or failed. What vm_may_start refuses is refused. May sleep. */
 enum err vm_start(struct vm *vm, struct why *why) MUST_CHECK;
+/* Whether no other host has a VM of that name; NULL: there are no others. May sleep. E_AGAIN: that is not known yet. */
+extern enum err (*vm_may_start)(const char *name, struct why *why);
 enum err vm_pause(struct vm *vm, struct why *why) MUST_CHECK;
 enum err vm_resume(struct vm *vm, struct why *why) MUST_CHECK;
 /* Turns it off as the power switch does. */

@@ -140,27 +140,57 @@ SHELL_COMMAND(
 
 /* --- the ways out ------------------------------------------------------------------------------ */
 
+/* Ends what is here, in order; `--force`: whatever others lose by that. */
+static enum err leave(unsigned argc, char **argv, const char *how, struct why *why)
+{
+    enum err e = OK;
+
+    if (argc && !str_equal(argv[0], "--force"))
+        return why_set(why, E_INVAL, "'%.20s' is not `--force`", argv[0]);
+    for (struct shell_hooks *h = hooks; h && !e; h = h->next)
+        e = h->leave ? h->leave(why) : OK;
+    if (e && !argc)
+        return e;
+    if (e)
+        console_printf("%s\n", why->text);
+    CALL_HOOKS(going_down);
+    console_printf("This host %s.\n", how);
+    CALL_HOOKS(stop);
+    return OK;
+}
+
+static void complete_force(struct shell_completion *c)
+{
+    shell_offer(c, "--force", "");
+}
+
+#define LEAVE_MORE                                                                                 \
+    "What other hosts borrow from this one is handed to them first. If that cannot be done, or a " \
+    "VM is on its way, nothing happens; with --force it does, and says which VMs are lost."
+
 static enum err run_reboot(unsigned argc, char **argv, struct why *why)
 {
-    (void)argc, (void)argv, (void)why;
-    CALL_HOOKS(going_down);
-    console_print("This host restarts.\n");
-    CALL_HOOKS(stop);
+    enum err e = leave(argc, argv, "restarts", why);
+
+    if (e)
+        return e;
     arch_reboot();
 }
-SHELL_COMMAND(reboot, .name = "reboot", .help = "stop all VMs and restart this host",
-              .run = run_reboot);
+SHELL_COMMAND(reboot, .name = "reboot", .args = "[--force]", .max = 1,
+              .help = "stop all VMs and restart this host", .run = run_reboot,
+              .complete = {complete_force}, .more = LEAVE_MORE);
 
 static enum err run_poweroff(unsigned argc, char **argv, struct why *why)
 {
-    (void)argc, (void)argv, (void)why;
-    CALL_HOOKS(going_down);
-    console_print("This host powers off.\n");
-    CALL_HOOKS(stop);
+    enum err e = leave(argc, argv, "powers off", why);
+
+    if (e)
+        return e;
     arch_poweroff();
 }
-SHELL_COMMAND(poweroff, .name = "poweroff", .help = "stop all VMs and turn this host off",
-              .run = run_poweroff);
+SHELL_COMMAND(poweroff, .name = "poweroff", .args = "[--force]", .max = 1,
+              .help = "stop all VMs and turn this host off", .run = run_poweroff,
+              .complete = {complete_force}, .more = LEAVE_MORE);
 
 /* --- panic ----------------------------------------------------------------------------------- */
 

@@ -309,5 +309,6 @@ SHELL_COMMAND(migrate_resolve, .name = "migrate resolve", .args = "VM --peer-is-
               .max = 3, .run = run_resolve, .help = "say that a host is off that a VM waits for",
               .complete = {shell_complete_vm, complete_is_off, complete_host},
               .more =
-                  "For a VM that came from HOST and waits to hear whether it may run here. If HOST "
-                  "is not off, the VM may run twice: be sure.");
+                  "For a VM that came from HOST and waits to hear whether it may run here, and for "
+                  "one that is to be started, which HOST may have. If HOST is not off, the VM may "
+                  "run twice: be sure.");

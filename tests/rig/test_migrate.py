@@ -68,9 +68,47 @@ def test_shared_pages_stay_and_come_when_they_are_written(patience, hosts):
     assert "Nothing is lent" in a.run("lend") and "Nothing is borrowed" in b.run("borrow")
 
 
-def test_a_guest_that_writes_all_its_memory_is_slowed_down_until_it_can_move(hosts, kind):
-    if kind == "intel":
-        pytest.skip("its NIC carries 1 MB/s: that takes minutes")
+def test_a_host_that_restarts_hands_over_what_it_lends_and_does_not_start_what_has_moved(tmp_path):
+    vm = "vm {}\n    memory 8M\n    kernel mover.elf\n    cmdline same=4 ticks=5000000 {}\n    autostart yes\n"
+    more = {"alpha": vm.format("one", "") + vm.format("two", "seed=2")}
+    with pair("amd", tmp_path, guest_files(), more, restarts=True) as (a, b, _):
+        a.wait_state("two", "running")
+        with a.console("two") as guest:
+            guest.expect(r"round \d+", 60)
+        for _ in range(3):
+            a.run("share now", timeout=120)
+        b.run("borrow rate 0")
+        migrate(a, "one", "beta")
+        assert re.search(r"one +beta +\d+ +[1-9]", a.run("lend"))
+        a.line.send("reboot\r")
+        a.expect("0 pages left.*This host restarts", 60)
+        is_well(b, "one")
+        a.expect(a.prompt, 90)
+        a.wait_log("VM one does not start: beta has one", 60)
+        a.wait_state("two", "running")
+        assert a.state("one")[0] == "off"
+        assert "beta has one" in a.run("vm start one")
+        is_well(b, "one")
+        b.run("vm stop one")
+        a.run("vm start one")
+        a.wait_state("one", "running")
+
+
+def test_a_host_asks_nobody_who_is_off_unless_the_user_says_so(tmp_path):
+    with pair("amd", tmp_path, guest_files()) as (a, b, _):
+        a.run("vm create one kernel=idle.elf memory=8M")
+        b.end()
+        said = a.run("vm start one")
+        assert "beta does not say whether it has one; `migrate resolve one --peer-is-off beta`" in " ".join(said.split())
+        assert "is not off: it is connected" in a.run("migrate resolve one --peer-is-off beta")
+        a.wait_log("the connection to beta is down", 60)
+        a.run("vm start one")
+        a.run("migrate resolve one --peer-is-off beta")
+        a.run("vm start one")
+        a.wait_state("one", "running")
+
+
+def test_a_guest_that_writes_all_its_memory_is_slowed_down_until_it_can_move(patience, hosts):
     a, b = hosts
     a.create("mover", "pattern.elf", memory="8M", cmdline="rounds=1000000")
     a.run("vm start mover")

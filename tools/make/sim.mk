@@ -20,6 +20,8 @@ sim: $(B)/sim/roce ## two hosts on a bad line, for SEEDS (2000) seeds from FIRST
 sim-migrate: $(B)/sim/migrate ## VMs move between hosts that fail, for SEEDS (2000) seeds from FIRST (1) on
 	@$(B)/sim/migrate $(FIRST) $(SEEDS) $(VERBOSE)
 	@$(B)/sim/migrate --sweep
+	@$(B)/sim/migrate --large
+	@$(B)/sim/migrate --boots
 	@$(B)/sim/migrate --single
 
 sim-migrate-soak: $(B)/sim/migrate-fast ## the same for 10^5 seeds and each pair of faults, without sanitizers

@@ -66,8 +66,8 @@ class Qemu:
 
     kind = "amd"
 
-    def __init__(self, folder, volume, memory=1024, cpus=2, icount=False, extra=(), nic=None):
-        """nic: an end of a wire (wire.py)."""
+    def __init__(self, folder, volume, memory=1024, cpus=2, icount=False, extra=(), nic=None, restarts=False):
+        """nic: an end of a wire (wire.py). restarts: the emulator goes on when the host restarts; else it ends."""
         variables = folder / "vars.fd"
         shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
         serial = str(folder / "serial")
@@ -75,7 +75,7 @@ class Qemu:
         command = [
             "qemu-system-x86_64", "-accel", "tcg" if icount else "tcg,thread=multi", "-cpu", "max",
             "-m", str(memory), "-smp", str(cpus), "-machine", "q35", "-nodefaults", "-no-user-config",
-            "-display", "none", "-no-reboot",
+            "-display", "none", "-action", "reboot=reset" if restarts else "reboot=shutdown",
             "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
             "-drive", f"if=pflash,format=raw,file={variables}",
             "-drive", f"format=raw,file={volume},snapshot=on",

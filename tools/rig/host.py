@@ -98,6 +98,10 @@ class Host:
         self.boot_text = plain(self.line.before)
         self.boot_seconds = time.monotonic() - started
 
+    def end(self):
+        """Cuts its power."""
+        self.emulator.end()
+
     def __exit__(self, *unused):
         if self.emulator:
             self.emulator.end()

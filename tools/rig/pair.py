@@ -19,11 +19,12 @@ def config(name):
 
 
 @contextlib.contextmanager
-def pair(kind, folder, files, **options):
-    """Yields alpha, beta and the wire; they are connected."""
+def pair(kind, folder, files, more=None, **options):
+    """Yields alpha, beta and the wire; they are connected. more: what their ferry.cfg has besides, by name."""
+    more = more or {}
     with Wire(folder) as wire, \
-            Host(kind, name="alpha", files=files, config=config("alpha"), nic=wire.end(), **options) as a, \
-            Host(kind, name="beta", files=files, config=config("beta"), nic=wire.end(), **options) as b:
+            Host(kind, name="alpha", files=files, config=config("alpha") + more.get("alpha", ""), nic=wire.end(), **options) as a, \
+            Host(kind, name="beta", files=files, config=config("beta") + more.get("beta", ""), nic=wire.end(), **options) as b:
         a.wait_log("connected to beta", 60)
         yield a, b, wire
 

@@ -2,6 +2,8 @@
  *
  *     migrate FIRST SEEDS [-v]     random runs: faults at random moments
  *     migrate --sweep              what a guest that reads its pages in a row has to wait for
+ *     migrate --large              three trips of a larger VM, without faults
+ *     migrate --boots              hosts that boot together, with the same VMs in their ferry.cfg
  *     migrate --single             each fault at each event of one migration
  *     migrate --pairs              each pair of faults at the events of the hand-off
  *
@@ -17,6 +19,7 @@
 #include "world.h"
 
 #define PAGES      64
+#define LARGE      2048
 #define FAULTS     4
 #define BATCH      200 /* runs of one process: a fake machine has so many contexts */
 #define QUIET_LATE MSEC(1)
@@ -39,7 +42,7 @@ struct plan {
     u64 seed;
     struct fault fault[FAULTS];
     unsigned faults;
-    bool pull;
+    bool pull, large;
     u32 lose, twice; /* of 100 hellos */
     unsigned trips;
 };
@@ -113,24 +116,27 @@ static bool is_over(struct world *world)
 
 static void populate(void)
 {
-    struct vm *one = world_vm(&w, 0, "one", PAGES), *two = world_vm(&w, 0, "two", PAGES);
+    u64 pages = plan.large ? LARGE : PAGES, distinct = 10000;
+    struct vm *one = world_vm(&w, 0, "one", pages), *two = world_vm(&w, 0, "two", pages);
     struct vm *three = world_vm(&w, 1, "three", PAGES);
-    u64 distinct = 1000;
 
-    for (u64 i = 0; i < PAGES; i++) {
+    for (u64 i = 0; i < pages; i++) {
         u32 kind = fabric_below(w.fabric, 5);
 
-        if (kind == 0)
+        if (kind == 0 || !world_is_ram(one, i))
             continue; /* never touched */
         world_fill(one, i,
                    kind == 1   ? 0
-                   : kind == 2 ? i % 8 + 1
-                   : kind == 3 ? 100 + i % 4
+                   : kind == 2 ? i % (pages / 8) + 1
+                   : kind == 3 ? 1000 + i % 4
                                : distinct++);
         if (kind == 2)
-            world_fill(two, i, i % 8 + 1);
+            world_fill(two, i, i % (pages / 8) + 1);
+        if (kind == 2 && plan.large)
+            (void)world_merge(one, i, two, i);
     }
-    world_merge_equal(one, two);
+    if (!plan.large)
+        world_merge_equal(one, two);
     for (u64 i = 0; i < 8; i++) /* host B has some of it already */
         world_fill(three, i, i / 2 + 1);
     world_merge_equal(three, three);
@@ -173,13 +179,20 @@ static void strike(struct fault *f)
     }
 }
 
+/* Every VM is in both hosts' ferry.cfg. */
+static void reboot(u32 host)
+{
+    world_boot(&w, host);
+    w.host[host].wants = 7;
+}
+
 static void heal(struct fault *f)
 {
     f->heal_at = 0;
     if (f->kind == CUT || f->kind == CUT_LONG)
         fabric_cut(w.fabric, 0, 1, false);
     else
-        world_boot(&w, f->kind == KILL_B);
+        reboot(f->kind == KILL_B);
     if (trace)
         printf("%9llu us  it is over that %s\n", (unsigned long long)(time_now() / 1000),
                fault_name[f->kind]);
@@ -295,6 +308,7 @@ static void one_run(void)
     world_create(&w, plan.seed);
     w.trace = trace;
     w.guest_every = USEC(5);
+    w.poll_takes = plan.large ? USEC(10) : 0;
     w.lose = plan.lose;
     w.twice = plan.twice;
     expect(world_run(&w, connected, plan.lose ? SEC(60) : SEC(5)), "the hosts do not meet");
@@ -456,6 +470,50 @@ static void sweep_run(u64 n)
     world_destroy(&w);
 }
 
+static void large_run(u64 n)
+{
+    plan = (struct plan){.seed = 1 + n, .large = true, .pull = n & 1, .trips = 3};
+    one_run();
+}
+
+static bool are_started(struct world *world)
+{
+    return !world->host[0].wants && !world->host[1].wants;
+}
+
+/* Both hosts want to start the same VMs, now or some time after they met; one may be killed in between. */
+static void boots_run(u64 n)
+{
+    u64 r = mix(n);
+
+    plan = (struct plan){.seed = 1 + n, .lose = r & 1 ? 10 : 0, .trips = 1};
+    if (r & 6)
+        plan.fault[plan.faults++] =
+            (struct fault){.kind = r & 2 ? KILL_A : KILL_B, .event = r / 64 % 60};
+    world_create(&w, plan.seed);
+    w.trace = trace;
+    w.lose = plan.lose;
+    w.guest_next = U64_MAX;
+    snprintf(w.oracle[0].name, VM_NAME, "one");
+    snprintf(w.oracle[1].name, VM_NAME, "two");
+    snprintf(w.oracle[2].name, VM_NAME, "three");
+    if (r & 8)
+        expect(world_run(&w, connected, SEC(60)), "the hosts do not meet");
+    world_on_event = on_event;
+    world_on_tick = on_tick;
+    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+        w.host[i].wants = 7;
+        w.host[i].wants_next = time_now() + USEC(r >> (16 + 16 * i) & 63);
+    }
+    expect(world_run(&w, are_started, SEC(90)) && world_run(&w, is_healed, SEC(60)) &&
+               world_run(&w, are_started, SEC(90)),
+           "a VM waits for ever to be started");
+    for (unsigned i = 0; i < 3; i++)
+        expect(((w.host[0].started ^ w.host[1].started) >> i & 1), "a VM is started nowhere");
+    world_on_event = NULL;
+    world_destroy(&w);
+}
+
 /* --plan SEED [KIND EVENT]...: one run again. */
 static void planned_run(int argc, char **argv)
 {
@@ -486,6 +544,10 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && !strcmp(argv[1], "--sweep"))
         return done(in_batches(20, sweep_run), 20);
+    if (argc > 1 && !strcmp(argv[1], "--large"))
+        return done(in_batches(20, large_run), 20);
+    if (argc > 1 && !strcmp(argv[1], "--boots"))
+        return done(in_batches(500, boots_run), 500);
     if (argc > 1 && !strcmp(argv[1], "--single")) {
         measure();
         runs = (MIN(events_in_all, 400) + 1) * FAULT_KINDS;

@@ -151,6 +151,11 @@ static u8 *translate(struct vm *vm, u64 page, bool write)
     return vm->tlb[slot].at;
 }
 
+bool world_is_ram(const struct vm *vm, u64 page)
+{
+    return pmap_is_ram(&vm->pmap, pmap_gpa(page));
+}
+
 void world_fill(struct vm *vm, u64 page, u64 pattern)
 {
     u64 *at = (void *)translate(vm, page, true),
@@ -233,7 +238,7 @@ void world_access(struct vm *vm)
     page = fabric_below(w->fabric, (u32)o->pages);
     word = fabric_below(w->fabric, PAGE_SIZE / 8);
     write = fabric_below(w->fabric, 100) < w->write_share;
-    at = (void *)translate(vm, page, write);
+    at = world_is_ram(vm, page) ? (void *)translate(vm, page, write) : NULL;
     if (!at)
         return;
     memcpy(&expected, o->memory + page * PAGE_SIZE + word * 8, 8);
@@ -477,12 +482,29 @@ static void say(void *ctx, const char *text)
         printf("%9llu us  %s: %s\n", (unsigned long long)(time_now() / 1000), h->name, text);
 }
 
+static u32 bit_of(const struct world *w, const char *name)
+{
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        if (!strcmp(w->oracle[i].name, name))
+            return 1u << i;
+    return 0;
+}
+
+static bool holds(void *ctx, const char *name)
+{
+    struct host *h = host_of(ctx);
+    const struct vm *vm = world_find(h->world, h->number, name);
+
+    return (vm && !vm->lost[0]) || h->started & bit_of(h->world, name);
+}
+
 static const struct agent_ops agent_ops = {
     .datagram = datagram,
     .neighbour = neighbour,
     .random = random_bytes,
     .wake = wake,
     .find = find,
+    .holds = holds,
     .claim = claim,
     .unclaim = unclaim,
     .pmap = pmap,
@@ -613,11 +635,35 @@ static bool deliver_datagrams(struct world *w)
     return any;
 }
 
+/* What a host does about VMs of its ferry.cfg after a boot. */
+static void autostart(struct world *w, struct host *h)
+{
+    struct why why;
+
+    if (!h->wants || time_now() < h->wants_next)
+        return;
+    h->wants_next = time_now() + MSEC(50);
+    for (unsigned i = 0; i < WORLD_VMS; i++) {
+        enum err e;
+
+        if (!(h->wants >> i & 1))
+            continue;
+        e = agent_may_start(h->agent, w->oracle[i].name, &why);
+        if (!e)
+            h->started |= 1u << i;
+        if (e != E_AGAIN)
+            h->wants &= ~(1u << i);
+        h->woken = true;
+    }
+}
+
 static void poll_hosts(struct world *w)
 {
     for (u32 i = 0; i < WORLD_HOSTS; i++) {
         struct host *h = &w->host[i];
 
+        if (h->alive)
+            autostart(w, h);
         if (!h->alive || (!h->woken && h->next > time_now()))
             continue;
         h->woken = false;
@@ -652,8 +698,10 @@ static u64 next_event(struct world *w)
     for (const struct datagram *d = w->flying; d; d = d->next)
         next = MIN(next, d->at);
     for (u32 i = 0; i < WORLD_HOSTS; i++)
-        if (w->host[i].alive)
+        if (w->host[i].alive) {
             next = MIN(next, w->host[i].woken ? 0 : w->host[i].next);
+            next = MIN(next, w->host[i].wants ? w->host[i].wants_next : U64_MAX);
+        }
     return next;
 }
 
@@ -676,7 +724,7 @@ bool world_run(struct world *w, bool (*done)(struct world *w), u64 ns)
         if (next > time_now())
             fake_advance(next - time_now());
         else
-            fake_advance(100); /* time passes whatever happens */
+            fake_advance(MAX(w->poll_takes, 100)); /* time passes whatever happens */
     }
     return !done || done(w);
 }
@@ -688,12 +736,14 @@ void world_check(struct world *w)
     for (unsigned i = 0; i < WORLD_VMS; i++) {
         unsigned runners = 0;
 
-        for (u32 h = 0; h < WORLD_HOSTS; h++)
+        for (u32 h = 0; h < WORLD_HOSTS; h++) {
+            runners += w->host[h].started >> i & 1;
             for (unsigned k = 0; k < WORLD_VMS; k++) {
                 struct vm *vm = w->host[h].vm[k];
 
                 runners += vm && vm->oracle == &w->oracle[i] && vm->running && !vm->stopped;
             }
+        }
         if (runners > 1)
             world_broken("VM %s runs on %u hosts", w->oracle[i].name, runners);
     }

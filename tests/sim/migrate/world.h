@@ -46,6 +46,10 @@ struct host {
     struct agent *agent;
     struct vm *vm[WORLD_VMS];
     u64 next; /* agent_poll is wanted */
+    /* Bits of VMs that are to be started anew here, as at every boot; and that were allowed to: none of them may be elsewhere.
+     * What they do then is not followed. */
+    u32 wants, started;
+    u64 wants_next;
 };
 
 struct datagram;
@@ -58,6 +62,7 @@ struct world {
     u64 seed, events;
     u64 guest_every; /* ns between two accesses of a VM */
     u64 guest_next;
+    u64 poll_takes;  /* ns, each time that an agent has its turn; at least 100 */
     u64 write_share; /* of 100 accesses */
     bool trace;
     bool killed; /* a host was: its frames are forgotten */
@@ -69,6 +74,8 @@ void world_destroy(struct world *w);
 /* A VM with so many pages of memory, running on that host. */
 struct vm *world_vm(struct world *w, u32 host, const char *name, u64 pages);
 struct vm *world_find(struct world *w, u32 host, const char *name);
+/* Is there memory at that page? */
+bool world_is_ram(const struct vm *vm, u64 page);
 /* Fills a page with a pattern; equal numbers make equal pages, 0 makes zeros. */
 void world_fill(struct vm *vm, u64 page, u64 pattern);
 /* The VM reads a page, and finds what it wrote; false: the page is on its way. */
