@@ -211,6 +211,8 @@ static void run_once(struct vcpu *v)
         v->in_guest = 0;
         return;
     }
+    v->entered_at = v->hvm.rip;
+    v->entered_with = v->hvm.event;
     late_wait_begin(cpu_this());
     hvm->run(&v->hvm, &exit);
     start = arch_tsc();

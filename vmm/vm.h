@@ -47,6 +47,9 @@ struct vcpu {
     bool clock_due, wall_due;     /* they are to be written before the guest runs */
     u64 exit_count[EXIT_KIND_COUNT];
     u64 exit_cycles[EXIT_KIND_COUNT];
+    /* Of the latest entry into the guest: its RIP, and what was delivered. */
+    u64 entered_at;
+    struct hvm_event entered_with;
 };
 
 /* Something odd that a guest did. */

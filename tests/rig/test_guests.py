@@ -58,6 +58,19 @@ def test_a_guest_that_does_wrong_stops_with_a_reason_and_its_neighbour_goes_on(h
     assert STOPPED[guest].split()[0] in host.run("log")
 
 
+def test_a_vm_that_failed_shows_what_it_was_left_with(host, kind, make_vm):
+    """It has loaded an empty IDT at 0; a triple fault at the first instruction after an entry would be the host's."""
+    make_vm("triple", "triple.elf", memory="8M")
+    host.wait_state("triple", "failed", LINUX_LIMIT[kind])
+    said = host.run("vm info triple")
+    assert re.search(r"vCPU 0, CS [0-9a-f]+, was left with", said), said
+    registers = dict(re.findall(r"\b(\w{2,3}) +([0-9a-f]{16})\b", said.split("was left with")[1]))
+    assert int(registers["idt"], 16) == 0 and int(registers["cr3"], 16) > 0, said
+    assert "limits: idt 0," in said
+    assert int(registers["rip"], 16) == int(host.state("triple")[1].split()[-1], 16)
+    assert re.search(r"entered last at [0-9a-f]+", said), said
+
+
 def test_modules_and_command_line_reach_a_multiboot_guest(host, kind, make_vm):
     make_vm("mods", "hello.elf", memory="8M", module="hello.elf,with words", cmdline="a b c")
     with host.console("mods") as console:

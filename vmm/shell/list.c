@@ -171,6 +171,8 @@ static enum err run_info(unsigned argc, char **argv, struct why *why)
     print_memory(vm);
     print_devices(vm);
     print_vcpus(vm);
+    if (vm->state == VM_FAILED && vm_all_parked(vm))
+        shell_registers(vm);
     return OK;
 }
 SHELL_COMMAND(
@@ -178,7 +180,9 @@ SHELL_COMMAND(
     .help = "all about one VM and its vCPUs", .complete = {shell_complete_vm},
     .more =
         "A vCPU that runs shows the rip of its latest exit. `activity` is what the guest does: a "
-        "halted vCPU waits for an interrupt.");
+        "halted vCPU waits for an interrupt. Of a VM that has failed, all registers are shown, and "
+        "where "
+        "each vCPU was last entered: if that is where it failed, it did not get far.");
 
 /* --- in the kernel's commands ------------------------------------------------------------------ */
 

@@ -18,5 +18,7 @@ struct shell_thread {
     u32 last_cpu;
 };
 struct shell_thread shell_vcpu_thread(struct vcpu *v);
+/* Prints what is in the registers of a VM whose vCPUs are parked: registers.c. */
+void shell_registers(struct vm *vm);
 /* Exits of all kinds so far, of one vCPU. */
 u64 shell_vcpu_exits(const struct vcpu *v);
