@@ -14,6 +14,7 @@ include tools/make/kernel.mk
 include tools/make/image.mk
 include tools/make/unit.mk
 include tools/make/sim.mk
+include tools/make/hca.mk
 include tools/make/fuzz.mk
 -include tools/make/guests.mk
 -include tools/make/check.mk

@@ -1,12 +1,12 @@
 # What can be found without running anything. Each part can be made alone, and says what would help.
-CHECK_DIRS := arch kernel vmm drivers migrate tests
+CHECK_DIRS := arch kernel vmm drivers migrate tests tools/hca
 CHECK_C := $(sort $(shell find $(CHECK_DIRS) -name '*.[ch]' 2>/dev/null))
 CHECK_H := $(filter %.h,$(CHECK_C))
 CHECK_CC_FLAGS := -std=gnu11 $(BEARSSL_INCLUDE) -I. -I$(B)/gen -ffreestanding -mcmodel=kernel -mno-red-zone $(SIMD_CFLAGS) -fno-pic -w
 CHECK_JOBS ?= 2
 
 # Compiles a header alone with the flags of what it belongs to.
-header_flags = $(if $(filter tests/%,$1),$(HOST_CFLAGS) -Itests/unit,$(if $(filter arch/x86_64/boot/%,$1),$(EFI_CFLAGS),$(KERNEL_CFLAGS)))
+header_flags = $(if $(filter tests/% tools/%,$1),$(HOST_CFLAGS) -Itests/unit,$(if $(filter arch/x86_64/boot/%,$1),$(EFI_CFLAGS),$(KERNEL_CFLAGS)))
 header_check = echo '\#include "$1"' | $(CC) $(call header_flags,$1) -fsyntax-only -x c - || bad=1;
 
 .PHONY: check check-format check-headers check-layers check-cppcheck check-tidy format

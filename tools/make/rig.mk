@@ -1,8 +1,10 @@
 # Hosts to run and to test on.
 # rdma_rxe with what it needs, in the order in which they are loaded, and the NIC's driver.
 MODULES := udp_tunnel ip6_udp_tunnel ib_core ib_uverbs crc32_generic rdma_rxe e1000
+# mlx5_ib with what it needs beside that.
+MODULES += mlxfw psample pci-hyperv-intf mlx5_core mlx5_ib
 MODULE_FILES := $(MODULES:%=$(B)/guests/generic/%.ko)
-GUESTS := $(B)/guests/cloud/vmlinuz $(B)/guests/generic/vmlinuz $(MODULE_FILES) $(B)/guests/initrd.gz $(B)/rxe
+GUESTS := $(B)/guests/cloud/vmlinuz $(B)/guests/generic/vmlinuz $(MODULE_FILES) $(B)/guests/initrd.gz $(B)/rxe $(B)/hca
 FERRY := $(B)/ferry.elf $(B)/BOOTX64.EFI
 PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider -q --tb=short
 

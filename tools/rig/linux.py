@@ -18,9 +18,12 @@ MODULES = BUILD / "guests/generic"
 
 
 class Linux:
-    def __init__(self, nic, modules=("e1000",), files=(), memory=256):
-        """modules are loaded in that order; files are put at the root of its file system."""
-        self.nic, self.modules, self.files, self.memory = nic, modules, files, memory
+    machine = ()  # further arguments of QEMU
+
+    def __init__(self, nic=None, modules=("e1000",), files=(), memory=256):
+        """modules are loaded in that order; files are put at the root of its file system, or where a dict says."""
+        self.nic, self.modules, self.memory = nic, modules, memory
+        self.files = files if isinstance(files, dict) else {Path(f).name: Path(f) for f in files}
         self.process = self.line = None
 
     def __enter__(self):
@@ -38,30 +41,39 @@ class Linux:
         serial = str(self.folder / "serial")
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(self.memory), "-nodefaults",
                    "-no-user-config", "-display", "none", "-no-reboot", "-kernel", str(KERNEL), "-initrd",
-                   str(self._initrd()), "-append", "console=ttyS0 quiet", *self.nic.qemu(),
+                   str(self._initrd()), "-append", "console=ttyS0 quiet", *(self.nic.qemu() if self.nic else []), *self.machine,
                    "-chardev", f"socket,id=com1,path={serial},server=on,wait=on", "-serial", "chardev:com1"]
         with open(self.folder / "emulator.log", "w") as log:
-            self.process = spawn(command, log)
+            self.process = spawn([*self._before(), *command], log)
         self.serial = connect(serial, self.process)
         self.line = pexpect.fdpexpect.fdspawn(self.serial, encoding="utf-8", codec_errors="replace")
         self.line.delaybeforesend = None
         self.line.logfile_read = open(self.folder / "console.log", "w", encoding="utf-8", errors="replace")
         self.line.expect("guest# ", timeout=self.limit(LINUX_LIMIT["amd"]))
+        self.run("ip link set lo up")
         for m in self.modules:
             said = self.run(f"insmod /{m}.ko")
             assert self.console.status == 0, said
-        self.run("ip link set lo up; ip link set eth0 up")
-        # Its driver looks at the link every two seconds, and sends nothing before.
-        self.run("until [ $(cat /sys/class/net/eth0/carrier) = 1 ]; do sleep 0.1; done")
+        if self.nic:
+            self.up("eth0")
+
+    def _before(self):
+        """What starts QEMU, if it is not started as it is."""
+        return []
+
+    def up(self, interface):
+        # A driver may look at the link every two seconds, and send nothing before.
+        self.run(f"ip link set {interface} up; until [ $(cat /sys/class/net/{interface}/carrier) = 1 ]; do sleep 0.1; done")
 
     def _initrd(self):
         """The usual one, with a second archive behind it: the kernel unpacks both."""
         extra = self.folder / "extra"
         extra.mkdir()
-        for f in [*(MODULES / f"{m}.ko" for m in self.modules), *map(Path, self.files)]:
-            (extra / f.name).write_bytes(f.read_bytes())
-            (extra / f.name).chmod(0o755)
-        names = "\n".join(p.name for p in extra.iterdir()) + "\n"
+        for name, f in {**{f"{m}.ko": MODULES / f"{m}.ko" for m in self.modules}, **self.files}.items():
+            (extra / name).parent.mkdir(parents=True, exist_ok=True)
+            (extra / name).write_bytes(f.read_bytes())
+            (extra / name).chmod(0o755)
+        names = "\n".join(str(p.relative_to(extra)) for p in sorted(extra.rglob("*"))) + "\n"
         archive = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=extra, input=names.encode(),
                                  check=True, capture_output=True).stdout
         both = self.folder / "initrd"

@@ -43,7 +43,7 @@ class Pcap:
 
 
 class End:
-    """One end; the emulator's side is described by qemu() or bochs()."""
+    """One end; the other side is described by qemu(), bochs() or hca()."""
 
     def __init__(self, number, folder, seed):
         self.number = number
@@ -64,12 +64,22 @@ class End:
         """Which faults a frame from here has. The same seed gives the n-th frame of an end the same ones."""
         return [self.random.random() * 100 < p for p in per_cent]
 
-    def qemu(self, model="e1000"):
-        """Arguments for QEMU. romfile: firmware must not try to boot from it."""
+    def _open(self):
+        """The paths of this side's socket and of the other's."""
         ours, theirs = (str(self.folder / f"wire-{self.number}-{side}") for side in "ab")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(ours)
         self.peer = theirs
+        return ours, theirs
+
+    def hca(self):
+        """Arguments for the HCA model."""
+        ours, theirs = self._open()
+        return ["--wire", f"{theirs},{ours}", "--mac", self.mac]
+
+    def qemu(self, model="e1000"):
+        """Arguments for QEMU. romfile: firmware must not try to boot from it."""
+        ours, theirs = self._open()
         return ["-netdev", f"dgram,id=wire{self.number},local.type=unix,local.path={theirs},"
                            f"remote.type=unix,remote.path={ours}",
                 "-device", f"{model},netdev=wire{self.number},mac={self.mac},romfile="]
