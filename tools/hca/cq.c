@@ -63,6 +63,11 @@ static void tell(struct hca *h, struct cq *cq, bool solicited)
     eq_completion(h, cq->eq, cq->o.number);
 }
 
+static bool is_error(enum mlx_cqe_opcode opcode)
+{
+    return opcode == MLX_CQE_REQ_ERR || opcode == MLX_CQE_RESP_ERR;
+}
+
 void cq_post(struct hca *h, struct cq *cq, u8 cqe[MLX_CQE_SIZE], enum mlx_cqe_opcode opcode,
              bool solicited)
 {
@@ -80,7 +85,8 @@ void cq_post(struct hca *h, struct cq *cq, u8 cqe[MLX_CQE_SIZE], enum mlx_cqe_op
         fail(h, cq, MLX_CQ_ERR_ACCESS);
         return;
     }
-    mlx_set(cqe, cqe_timestamp, h->now());
+    if (!is_error(opcode)) /* which has its syndrome there */
+        mlx_set(cqe, cqe_timestamp, h->now());
     mlx_set(cqe, cqe_opcode, opcode);
     mlx_set(cqe, cqe_se, solicited);
     mlx_set(cqe, cqe_owner, cq->producer >> cq->log_size & 1);
@@ -88,7 +94,7 @@ void cq_post(struct hca *h, struct cq *cq, u8 cqe[MLX_CQE_SIZE], enum mlx_cqe_op
     memcpy(at, cqe, MLX_CQE_SIZE - 1);
     __atomic_store_n(at + MLX_CQE_SIZE - 1, cqe[MLX_CQE_SIZE - 1], __ATOMIC_RELEASE);
     cq->producer++;
-    tell(h, cq, solicited || opcode == MLX_CQE_REQ_ERR || opcode == MLX_CQE_RESP_ERR);
+    tell(h, cq, solicited || is_error(opcode));
 }
 
 /* --- arming ------------------------------------------------------------------------------------------------- */

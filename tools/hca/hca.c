@@ -11,7 +11,7 @@ void hca_init(struct hca *h, const struct hca_options *options, FILE *log, u64 (
     h->cmd_out = calloc(1, COMMAND_MOST + MLX_MAILBOX_SIZE);
     icrc_init(&h->icrc);
     list_init(&h->active);
-    pci_init(h);
+    cfg_init(h);
     hca_reset(h);
 }
 
@@ -86,7 +86,7 @@ bool hca_run(struct hca *h)
     if (vector)
         cmd_doorbell(h, vector);
     cmd_resume(h);
-    more = roce_run(h);
+    more = engine_run(h);
     msix_flush(h);
     return more || h->doorbells;
 }

@@ -4,7 +4,7 @@
  *     pci.c bar.c        what the host sees of the function, and where each access goes
  *     cmd.c command.c    the command queue; the table of commands
  *     pages.c ... qp.c   one kind of object each
- *     wqe.c umr.c roce.c work: read from the queues, executed by the RC engine (drivers/net/roce)
+ *     wqe.c umr.c engine.c work: read from the queues, executed by the RC engine (drivers/net/roce)
  *
  * The model refuses what a card refuses, and what a card would let pass at the driver's peril: with the manual's
  * status, and a line in the log that names the field. Such lines begin with "refused". */
@@ -283,7 +283,7 @@ struct qp;
 /* Executes a UMR WQE. */
 enum mlx_cqe_syndrome umr_execute(struct hca *h, struct qp *qp, const u8 *wqe, u32 ds);
 
-/* --- queue pairs: qp.c, wqe.c, roce.c ------------------------------------------------------------------- */
+/* --- queue pairs: qp.c, wqe.c, engine.c ------------------------------------------------------------------- */
 
 /* What the send queue still owes: in order, by running number. */
 struct work {
@@ -348,14 +348,14 @@ void wqe_done(struct hca *h, struct qp *qp, u32 number, enum mlx_cqe_syndrome er
 void wqe_flush(struct hca *h, struct qp *qp);
 u32 wqe_posted(struct hca *h, struct qp *qp); /* the record's counter, of the send queue */
 
-extern const struct rc_ops roce_ops;
+extern const struct rc_ops engine_ops;
 /* INIT2RTR's path for the engine. */
-enum mlx_status roce_path(struct hca *h, const struct qp *qp, const u8 *ads, u32 remote_qpn,
-                          struct roce_path *path);
+enum mlx_status engine_path(struct hca *h, const struct qp *qp, const u8 *ads, u32 remote_qpn,
+                            struct roce_path *path);
 /* Receives, sends, and looks at the clock; true: there is more to do at once. */
-bool roce_run(struct hca *h);
-void roce_frame(struct hca *h, const u8 *frame, u32 size);
-u64 roce_deadline(struct hca *h); /* ns */
+bool engine_run(struct hca *h);
+void engine_frame(struct hca *h, const u8 *frame, u32 size);
+u64 engine_deadline(struct hca *h); /* ns */
 
 /* --- the wire: wire.c ------------------------------------------------------------------------------------- */
 
@@ -476,9 +476,9 @@ bool hca_run(struct hca *h);
 u64 bar_read(struct hca *h, u64 offset, u32 size);
 void bar_write(struct hca *h, u64 offset, u64 value, u32 size);
 /* pci.c */
-u32 pci_read(struct hca *h, u32 offset, u32 size);
-void pci_write(struct hca *h, u32 offset, u32 value, u32 size);
-void pci_init(struct hca *h);
+u32 cfg_read(struct hca *h, u32 offset, u32 size);
+void cfg_write(struct hca *h, u32 offset, u32 value, u32 size);
+void cfg_init(struct hca *h);
 /* iseg.c */
 u32 iseg_read(struct hca *h, u32 offset);
 void iseg_write(struct hca *h, u32 offset, u32 value);

@@ -249,7 +249,7 @@ static void drop_answers(struct hca *h)
 
 static int wait_ms(struct hca *h, bool more)
 {
-    u64 t = h->now(), at = roce_deadline(h);
+    u64 t = h->now(), at = engine_deadline(h);
 
     if (more || at <= t)
         return 0;

@@ -8,7 +8,7 @@ static void put(struct hca *h, u32 offset, u32 value, u32 size)
     memcpy(h->config + offset, &value, size); /* little-endian, as the CPU */
 }
 
-void pci_init(struct hca *h)
+void cfg_init(struct hca *h)
 {
     memset(h->config, 0, sizeof(h->config));
     put(h, 0x00, 0x15b3, 2);
@@ -26,7 +26,7 @@ void pci_init(struct hca *h)
     h->msix = (struct msix){0};
 }
 
-u32 pci_read(struct hca *h, u32 offset, u32 size)
+u32 cfg_read(struct hca *h, u32 offset, u32 size)
 {
     u32 value = 0;
 
@@ -48,7 +48,7 @@ static u8 writable(u32 offset)
     }
 }
 
-void pci_write(struct hca *h, u32 offset, u32 value, u32 size)
+void cfg_write(struct hca *h, u32 offset, u32 value, u32 size)
 {
     u32 bar;
     u16 control;

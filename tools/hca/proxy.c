@@ -143,17 +143,17 @@ static void serve(struct hca *h, const struct message *m)
     case SYNC_SYSMEM: map(h, m); break;
     case SET_IRQFD: break; /* INTx, which needs KVM */
     case PCI_CFGWRITE:
-        pci_write(h, m->config.addr, m->config.value, (u32)m->config.size);
+        cfg_write(h, m->config.addr, m->config.value, (u32)m->config.size);
         reply(h, 0);
         break;
-    case PCI_CFGREAD: reply(h, pci_read(h, m->config.addr, (u32)m->config.size)); break;
+    case PCI_CFGREAD: reply(h, cfg_read(h, m->config.addr, (u32)m->config.size)); break;
     case BAR_WRITE:
         reply(h, 0);
         bar_write(h, offset_in_bar(h, m), m->bar.value, m->bar.size);
         break;
     case BAR_READ: reply(h, bar_read(h, offset_in_bar(h, m), m->bar.size)); break;
     case DEVICE_RESET:
-        pci_init(h);
+        cfg_init(h);
         hca_reset(h);
         reply(h, 0);
         break;

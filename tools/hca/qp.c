@@ -135,7 +135,7 @@ static enum mlx_status attr_of(struct hca *h, const struct qp *qp, const struct 
         return MLX_OK;
     if (mtu < MLX_MTU_256 || mtu > MLX_MTU_4096)
         return hca_refuse(h, MLX_BAD_PARAM, "qpc.mtu %u: 1 to 5", mtu);
-    return roce_path(h, qp, ads, a->dest_qpn, &a->path);
+    return engine_path(h, qp, ads, a->dest_qpn, &a->path);
 }
 
 static enum mlx_status engine(struct hca *h, struct qp *qp, const struct transition *t,
@@ -336,7 +336,7 @@ static void fill(struct hca *h, struct qp *qp, const u8 *qpc)
     qp->recv = calloc(1u << qp->log_rq, sizeof(qp->recv[0]));
     qp->deadline = RC_TIMER_NEVER;
     list_init(&qp->active);
-    rc_init(&qp->rc, &roce_ops, qp, &h->icrc, qp->o.number);
+    rc_init(&qp->rc, &engine_ops, qp, &h->icrc, qp->o.number);
 }
 
 enum mlx_status command_create_qp(struct hca *h, struct command *c)

@@ -57,7 +57,7 @@ static bool receive_loop(struct hca *h)
     for (u32 n = 0; n < LOOP && w->loop_tail != w->loop_head; n++) {
         u32 i = w->loop_tail % LOOP;
 
-        roce_frame(h, w->loop[i], w->loop_size[i]);
+        engine_frame(h, w->loop[i], w->loop_size[i]);
         w->loop_tail++;
     }
     return w->loop_tail != w->loop_head;
@@ -76,7 +76,7 @@ bool wire_receive(struct hca *h)
             return more;
         w->received++;
         if (h->port_up && memcmp(frame, h->options.mac, 6) == 0)
-            roce_frame(h, frame, (u32)size);
+            engine_frame(h, frame, (u32)size);
     }
     return true;
 }

@@ -1,6 +1,6 @@
 # Unit tests: every tests/unit/test_*.c is one cmocka program, linked with whatever it needs from
 # the hypervisor's own sources compiled for the build host, under ASan and UBSan.
-HOST_DIRS := kernel vmm drivers migrate arch/x86_64/vmx arch/x86_64/svm \
+HOST_DIRS := kernel vmm drivers migrate tools/hca arch/x86_64/vmx arch/x86_64/svm \
              arch/x86_64/cpu/paging.c arch/x86_64/cpu/fpu_own.c tests/unit/fake
 HOST_C := $(sort $(shell find $(HOST_DIRS) -name '*.c' 2>/dev/null))
 HOST_SKIP := $(shell cat tests/unit/not-on-host.txt 2>/dev/null)

@@ -131,7 +131,7 @@ static void failed(void *owner, enum wc_status status)
         eq_event(qp->hca, events[AETH_VALUE(refused)], 0, eqe);
 }
 
-const struct rc_ops roce_ops = {
+const struct rc_ops engine_ops = {
     .send_at = send_at,
     .send_done = send_done,
     .recv_next = recv_next,
@@ -226,8 +226,8 @@ static enum mlx_status gid_path(struct hca *h, const u8 *ads, struct roce_path *
     return MLX_OK;
 }
 
-enum mlx_status roce_path(struct hca *h, const struct qp *qp, const u8 *ads, u32 remote_qpn,
-                          struct roce_path *path)
+enum mlx_status engine_path(struct hca *h, const struct qp *qp, const u8 *ads, u32 remote_qpn,
+                            struct roce_path *path)
 {
     *path = (struct roce_path){.udp_port = roce_flow_port(qp->o.number, remote_qpn)};
     return h->options.port_type == MLX_PORT_IB ? lid_path(h, ads, path) : gid_path(h, ads, path);
@@ -283,7 +283,7 @@ static bool turn(struct hca *h, struct qp *qp)
     return more || made != qp->made || qp->must_fail;
 }
 
-bool roce_run(struct hca *h)
+bool engine_run(struct hca *h)
 {
     struct list turns;
     bool more = wire_receive(h);
@@ -312,12 +312,12 @@ bool roce_run(struct hca *h)
     return more;
 }
 
-u64 roce_deadline(struct hca *h)
+u64 engine_deadline(struct hca *h)
 {
     return h->deadline;
 }
 
-void roce_frame(struct hca *h, const u8 *frame, u32 size)
+void engine_frame(struct hca *h, const u8 *frame, u32 size)
 {
     struct roce_packet p;
     enum roce_drop drop = roce_packet_parse(&p, &h->icrc, frame, size);
