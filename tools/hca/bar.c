@@ -68,6 +68,8 @@ static void ring_half(struct hca *h, u32 uar, u32 at, u32 value)
 
 static void ring(struct hca *h, u32 uar, u32 at, u64 value, u32 size)
 {
+    if (h->nic_interface == MLX_NIC_DISABLED)
+        return; /* the driver's other threads may not know yet */
     if (!object_get(h, OBJ_UAR, uar)) {
         hca_refuse(h, MLX_BAD_RES, "write to UAR 0x%x, which was not allocated", uar);
         return;

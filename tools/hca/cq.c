@@ -189,7 +189,6 @@ enum mlx_status command_create_cq(struct hca *h, struct command *c)
         return s;
     }
     object_use(&cq->o, &cq->eq->o);
-    object_use(&cq->o, object_get(h, OBJ_UAR, (u32)mlx_get(cqc, cqc_uar_page)));
     mlx_set(c->out, object_number, cq->o.number);
     return MLX_OK;
 }

@@ -8,6 +8,7 @@ static void internal_error(struct hca *h, u32 value)
     static const u8 eqe[MLX_EQE_SIZE];
 
     h->health_synd = (u8)(value ? value : 1);
+    h->health_rfr = true;
     eq_event(h, MLX_EVENT_INTERNAL_ERR, 0, eqe);
 }
 
@@ -41,7 +42,8 @@ static const struct {
 } kinds[FAULT_KINDS] = {
     [FAULT_COMMAND_TIMEOUT] = {"command-timeout", "the command is never answered", NULL},
     [FAULT_INTERNAL_ERROR] = {"internal-error",
-                              "an internal error event; health syndrome VALUE (1)", internal_error},
+                              "an internal error event; syndrome VALUE (1), which asks for a reset",
+                              internal_error},
     [FAULT_HEALTH] = {"health", "the health buffer shows syndrome VALUE", health},
     [FAULT_STOPPED] = {"health-stopped", "the health counter stands still", stop},
     [FAULT_PORT_DOWN] = {"port-down", "the link goes down", port_down},

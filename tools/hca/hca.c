@@ -62,6 +62,7 @@ void hca_reset(struct hca *h)
     h->doorbells = 0;
     h->deadline = 0;
     h->health_synd = 0;
+    h->health_rfr = false;
     h->health_stopped = 0;
     h->msix.pending = 0;
 }

@@ -164,6 +164,7 @@ void *object_get(struct hca *h, enum object_kind kind, u32 number);
 /* The same for a command: MLX_BAD_RES where there is none. */
 enum mlx_status object_find(struct hca *h, enum object_kind kind, u32 number, void *object,
                             const char *field);
+/* UARs are not named so: Linux ends them before what was rung there. */
 void object_use(struct object *o, struct object *of);
 /* MLX_BAD_RES_STATE while others name it. */
 enum mlx_status object_may_end(struct hca *h, const struct object *o);
@@ -455,6 +456,7 @@ struct hca {
     u8 nic_vport[256];
     u8 roce_address[HCA_GIDS][MLX_ROCE_ADDRESS_SIZE];
     u8 health_synd;
+    bool health_rfr;    /* request for reset */
     u64 health_stopped; /* the counter, if it stands still */
 
     struct icrc icrc;

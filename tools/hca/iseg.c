@@ -19,6 +19,7 @@ static u32 word(const struct hca *h, u32 offset)
     mlx_set(w, iseg_log_cmdq_stride, HCA_LOG_STRIDE);
     mlx_set(w, iseg_health_fw_version, 16u << 16 | 35);
     mlx_set(w, iseg_health_hw_id, 0x20d);
+    mlx_set(w, iseg_health_rfr, h->health_rfr);
     mlx_set(w, iseg_synd, h->health_synd);
     mlx_set(w, iseg_internal_timer_h, ticks >> 32);
     mlx_set(w, iseg_internal_timer_l, ticks);

@@ -362,7 +362,6 @@ enum mlx_status command_create_qp(struct hca *h, struct command *c)
         return s;
     }
     object_use(&qp->o, object_get(h, OBJ_PD, qp->pd));
-    object_use(&qp->o, object_get(h, OBJ_UAR, qp->uar));
     object_use(&qp->o, &qp->send_cq->o);
     object_use(&qp->o, qp->recv_cq ? &qp->recv_cq->o : NULL);
     mlx_set(c->out, object_number, qp->o.number);

@@ -47,7 +47,6 @@ enum mlx_status command_create_sq(struct hca *h, struct command *c)
         return s;
     }
     object_use(&sq->o, &sq->send_cq->o);
-    object_use(&sq->o, object_get(h, OBJ_UAR, sq->uar));
     mlx_set(c->out, object_number, sq->o.number);
     return MLX_OK;
 }
