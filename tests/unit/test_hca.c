@@ -150,6 +150,22 @@ static void a_command_before_its_time_is_refused(void **state)
     assert_int_equal(card_simple(MLX_QUERY_PAGES, MLX_PAGES_INIT, 0, NULL), MLX_BAD_SYS_STATE);
 }
 
+static void a_driver_that_does_not_wait_for_the_card_is_refused(void **state)
+{
+    (void)state;
+    hca_reset(&card.hca);
+    bar_write(&card.hca, 0x14, __builtin_bswap32((u32)CARD_CMDQ), 4);
+    assert_false(card.hca.cmdq_is_set);
+    assert_int_equal(card.hca.refused, 1);
+    card_reset(MLX_PORT_IB);
+    assert_true(card.hca.cmdq_is_set);
+    bar_write(&card.hca, 0x14, __builtin_bswap32((u32)CARD_CMDQ), 4);
+    entry();
+    card_ring();
+    assert_int_equal(mlx_get(card_at(CARD_CMDQ), cmd_entry_ownership), 1);
+    assert_int_equal(card.hca.refused, 2);
+}
+
 static void a_reserved_bit_is_refused(void **state)
 {
     u64 before;
@@ -516,7 +532,8 @@ static void a_wrong_wqe_puts_the_queue_pair_in_error(void **state)
 {
     static const struct {
         u32 field, value;
-    } wrong[] = {{ctrl_wqe_index, 5}, {ctrl_qpn, 1}, {ctrl_ds, 0}, {ctrl_ds, 9}};
+    } wrong[] = {{ctrl_wqe_index, 5}, {ctrl_qpn, 1},       {ctrl_ds, 0},
+                 {ctrl_ds, 9},        {ctrl_signature, 1}, {MLX_AT(4, 7, 6), 1}};
 
     for (u32 i = 0; i < COUNT_OF(wrong); i++) {
         u8 *w;
@@ -671,6 +688,7 @@ int main(void)
         ON_CARD(a_wrong_entry_has_the_status_of_what_is_wrong),
         ON_CARD(a_wrong_mailbox_has_the_status_of_what_is_wrong),
         ON_CARD(a_command_before_its_time_is_refused),
+        ON_CARD(a_driver_that_does_not_wait_for_the_card_is_refused),
         ON_CARD(a_reserved_bit_is_refused),
         ON_CARD(nothing_ends_while_it_is_named),
         ON_CARD(pages_come_back_and_who_wrote_to_them_is_found_out),

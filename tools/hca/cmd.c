@@ -260,6 +260,10 @@ void cmd_doorbell(struct hca *h, u32 vector)
         hca_refuse(h, MLX_BAD_SYS_STATE, "command doorbell before cmdq_phy_addr was written");
         return;
     }
+    if (h->initializing) {
+        hca_refuse(h, MLX_BAD_SYS_STATE, "command doorbell before `initializing` was read as 0");
+        return;
+    }
     for (u32 slot = 0; slot < 32; slot++) {
         if (!(vector >> slot & 1))
             continue;

@@ -59,6 +59,7 @@ void hca_reset(struct hca *h)
     h->cmdq_is_set = false;
     h->cmdq = 0;
     h->nic_interface = MLX_NIC_FULL;
+    h->initializing = HCA_INITIALIZING;
     h->doorbells = 0;
     h->deadline = 0;
     h->health_synd = 0;

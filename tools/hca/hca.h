@@ -14,20 +14,21 @@
 #include "drivers/net/roce/rc.h"
 #include "kernel/list.h"
 
-#define HCA_BAR_SIZE   (16u << 20)
-#define HCA_FIRST_UAR  0x10
-#define HCA_MSIX_TABLE 0x8000
-#define HCA_MSIX_PBA   0x9000
-#define HCA_VECTORS    8
-#define HCA_LOG_SLOTS  5 /* of the command queue */
-#define HCA_LOG_STRIDE 6
-#define HCA_GIDS       16
-#define HCA_RANGES     8
-#define HCA_MAX_WQE    1024u /* bytes */
-#define HCA_LOG_QP_SZ  13
-#define HCA_LOG_CQ_SZ  16
-#define HCA_LOG_EQ_SZ  16
-#define HCA_LOG_RD     4 /* READs and atomics outstanding */
+#define HCA_BAR_SIZE     (16u << 20)
+#define HCA_FIRST_UAR    0x10
+#define HCA_MSIX_TABLE   0x8000
+#define HCA_MSIX_PBA     0x9000
+#define HCA_VECTORS      8
+#define HCA_LOG_SLOTS    5 /* of the command queue */
+#define HCA_LOG_STRIDE   6
+#define HCA_GIDS         16
+#define HCA_RANGES       8
+#define HCA_MAX_WQE      1024u /* bytes */
+#define HCA_LOG_QP_SZ    13
+#define HCA_LOG_CQ_SZ    16
+#define HCA_LOG_EQ_SZ    16
+#define HCA_INITIALIZING 2 /* reads, after power-on and with a command queue */
+#define HCA_LOG_RD       4 /* READs and atomics outstanding */
 /* Keys that no command makes: their index is too large. Data that lies in the WQE; memory that is the driver's own. */
 #define HCA_INLINE_LKEY 0xffffff01u
 #define HCA_RESD_LKEY   0xfffffe00u
@@ -435,6 +436,7 @@ struct hca {
     bool cmdq_is_set;
     u32 cmdq_high;
     u8 nic_interface;
+    u32 initializing; /* reads of that bit that still find it set */
     u64 commands, refused;
     u32 syndrome;
     struct command *waits; /* for pages */

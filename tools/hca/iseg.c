@@ -17,6 +17,7 @@ static u32 word(const struct hca *h, u32 offset)
     mlx_set(w, iseg_nic_interface, h->nic_interface);
     mlx_set(w, iseg_log_cmdq_size, HCA_LOG_SLOTS);
     mlx_set(w, iseg_log_cmdq_stride, HCA_LOG_STRIDE);
+    mlx_set(w, iseg_initializing, h->initializing != 0);
     mlx_set(w, iseg_health_fw_version, 16u << 16 | 35);
     mlx_set(w, iseg_health_hw_id, 0x20d);
     mlx_set(w, iseg_health_rfr, h->health_rfr);
@@ -29,13 +30,21 @@ static u32 word(const struct hca *h, u32 offset)
 
 u32 iseg_read(struct hca *h, u32 offset)
 {
-    return offset + 4 <= 0x1014 ? word(h, offset) : 0;
+    u32 value = offset + 4 <= 0x1014 ? word(h, offset) : 0;
+
+    if (offset == mlx_offset(iseg_initializing) && h->initializing)
+        h->initializing--;
+    return value;
 }
 
 static void set_queue(struct hca *h, u32 value)
 {
     u8 interface = (u8)(value >> 8 & 7);
 
+    if (h->initializing && interface == MLX_NIC_FULL) {
+        hca_refuse(h, MLX_BAD_SYS_STATE, "cmdq_phy_addr_l before `initializing` was read as 0");
+        return;
+    }
     if (interface == MLX_NIC_DISABLED) { /* fast teardown: all that the card does ends now */
         hca_log(h, LOG_INFO, "nic_interface: disabled");
         hca_reset(h);
@@ -47,6 +56,7 @@ static void set_queue(struct hca *h, u32 value)
         return;
     }
     h->nic_interface = MLX_NIC_FULL;
+    h->initializing = HCA_INITIALIZING;
     h->cmdq = (u64)h->cmdq_high << 32 | (value & ~0xfffu);
     h->cmdq_is_set = hca_dma(h, h->cmdq, PAGE_SIZE, "command queue") != NULL;
     hca_log(h, LOG_INFO, "command queue at 0x%llx", (unsigned long long)h->cmdq);

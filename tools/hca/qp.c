@@ -135,6 +135,10 @@ static enum mlx_status attr_of(struct hca *h, const struct qp *qp, const struct 
         return MLX_OK;
     if (mtu < MLX_MTU_256 || mtu > MLX_MTU_4096)
         return hca_refuse(h, MLX_BAD_PARAM, "qpc.mtu %u: 1 to 5", mtu);
+    if (h->options.port_type == MLX_PORT_ETHERNET &&
+        a->path_mtu + WIRE_FRAME_MOST - WIRE_MTU_MOST > h->mtu)
+        return hca_refuse(h, MLX_BAD_PARAM, "qpc.mtu %u: the port's frames (PMTU) have %u bytes",
+                          mtu, h->mtu);
     return engine_path(h, qp, ads, a->dest_qpn, &a->path);
 }
 

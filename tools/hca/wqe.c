@@ -37,6 +37,14 @@ static bool read_wqe(struct hca *h, struct qp *qp, u8 *wqe, u32 *ds)
     return true;
 }
 
+static bool has_reserved(const struct layout *layout, const u8 *segment, u32 size)
+{
+    struct part part = {layout, 0};
+    u32 bits;
+
+    return layout_reserved(&part, 1, segment, size, &bits) != size;
+}
+
 static const char *check(struct hca *h, struct qp *qp, const u8 *wqe, u32 ds)
 {
     u32 left = (u16)(wqe_posted(h, qp) - qp->sq_head);
@@ -51,6 +59,11 @@ static const char *check(struct hca *h, struct qp *qp, const u8 *wqe, u32 ds)
         return "qpn";
     if (mlx_get(wqe, ctrl_fm) > MLX_FM_SMALL_AND_FENCE)
         return "fm";
+    if (mlx_get(wqe, ctrl_signature) || has_reserved(&layout_ctrl, wqe, MLX_DS))
+        return "signature or reserved bits of the control segment";
+    if (mlx_get(wqe, ctrl_opcode) == MLX_WQE_UMR && ds > 2 + MLX_UMR_CTRL_SIZE / MLX_DS &&
+        has_reserved(&layout_umr, wqe + MLX_DS, MLX_UMR_CTRL_SIZE))
+        return "reserved bits of the UMR control segment";
     return NULL;
 }
 
@@ -169,6 +182,9 @@ static enum mlx_cqe_syndrome parse(struct hca *h, const struct qp *qp, struct se
     if (f->raddr) {
         s->wr.remote_addr = mlx_get(wqe + at, raddr_va);
         s->wr.rkey = (u32)mlx_get(wqe + at, raddr_rkey);
+        if (mlx_get(wqe + at, MLX_AT(0xc, 31, 0)))
+            return wrong(h, qp, "reserved word of the remote address segment",
+                         MLX_SYNDROME_LOCAL_QP_OP);
         at += MLX_DS;
     }
     if (f->atomic) {

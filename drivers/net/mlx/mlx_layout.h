@@ -811,7 +811,8 @@ enum { MLX_WQE_DATA(MLX_FIELD) };
     F(umr, translation_offset_en, 0x0, 28, 28)                                                     \
     F(umr, klm_octowords, 0x4, 31, 16)                                                             \
     F(umr, translation_offset, 0x4, 15, 0)                                                         \
-    F(umr, mkey_mask, 0x8, 63, 0)
+    F(umr, mkey_mask, 0x8, 63, 0)                                                                  \
+    F(umr, translation_offset_47_16, 0x10, 31, 0)
 enum { MLX_WQE_UMR_CTRL(MLX_FIELD) };
 /* check_free: when the WQE fails. (Linux calls them CHECK_NOT_FREE and CHECK_FREE.) */
 enum { MLX_UMR_FAIL_IF_NOT_FREE = 1, MLX_UMR_FAIL_IF_FREE = 2 };

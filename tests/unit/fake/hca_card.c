@@ -26,14 +26,22 @@ void card_init(u8 port_type)
     card_reset(port_type);
 }
 
+static void await_init(void)
+{
+    while (bar_read(&card.hca, 0x1fc, 4) & 0x80)
+        ;
+}
+
 void card_reset(u8 port_type)
 {
     card.hca.options.port_type = port_type;
     cfg_init(&card.hca);
     hca_reset(&card.hca);
     card.page_next = 0;
+    await_init();
     bar_write(&card.hca, 0x10, 0, 4);
     bar_write(&card.hca, 0x14, __builtin_bswap32((u32)CARD_CMDQ), 4);
+    await_init();
 }
 
 void card_free(void)
