@@ -27,7 +27,8 @@ struct ptab_format {
     bool (*is_leaf)(u64 entry, unsigned level); /* of a present entry at level 1 to 3 */
     hpa_t (*address)(u64 entry);                /* of a present entry: frame or table */
     u32 (*prot)(u64 entry);                     /* PROT_* of a leaf */
-    u64 dirty; /* the bit of a leaf that the CPU sets when it writes */
+    u64 dirty;    /* the bit of a leaf that the CPU sets when it writes */
+    u64 accessed; /* that it sets whenever it uses the leaf */
 };
 
 struct ptab {

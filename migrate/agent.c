@@ -159,6 +159,8 @@ static void about_borrow(struct peer *p, const struct message_plain *m)
 
     if (b && m->h.type == MESSAGE_RECALL)
         b->recalled = true;
+    else if (b && m->h.type == MESSAGE_USED)
+        borrow_prefer(b, (const void *)m);
     else if (b && !b->left)
         b->over = true;
 }
@@ -205,6 +207,7 @@ void agent_message(void *ctx, struct link *l, const struct message_header *h)
         break;
     case MESSAGE_OFFER: incoming_offer(p, (const void *)h); break;
     case MESSAGE_RETURN: returned(p, (const void *)h); break;
+    case MESSAGE_USED:
     case MESSAGE_RECALL:
     case MESSAGE_LEASE_OVER: about_borrow(p, (const void *)h); break;
     case MESSAGE_ASK_HOLDER:

@@ -446,6 +446,42 @@ static void prefetch(struct borrow *b)
         b->prefetch++;
 }
 
+void borrow_prefer(struct borrow *b, const struct message_runs *m)
+{
+    u64 pages = pmap_pages(b->pmap);
+
+    if (!b->left)
+        return;
+    if (!b->used_last)
+        b->used_last = heap_alloc(ALIGN_UP(pages, 64) / 8);
+    for (u32 k = 0; b->used_last && k < m->l.count; k++)
+        for (u64 i = m->run[k].first, n = 0; n < m->run[k].count && i < pages; i++, n++)
+            b->used_last[i / 64] |= BIT(i % 64);
+    b->used_next = 0;
+}
+
+/* The page to be drained next: one of those that were used, or any. */
+static u64 drain_page(struct borrow *b)
+{
+    u64 pages = pmap_pages(b->pmap);
+
+    for (; b->used_last && b->used_next < pages; b->used_next++)
+        if (b->used_last[b->used_next / 64] >> (b->used_next % 64) & 1)
+            return b->used_next;
+    heap_free(b->used_last);
+    b->used_last = NULL;
+    return b->cursor;
+}
+
+/* It is on its way. */
+static void drain_on(struct borrow *b)
+{
+    if (b->used_last)
+        b->used_next++;
+    else
+        b->cursor = (b->cursor + 1) % pmap_pages(b->pmap);
+}
+
 /* Fetches what nobody asks for, at the agent's rate; at any when it was recalled. Returns when next. */
 static u64 drain(struct borrow *b)
 {
@@ -456,9 +492,9 @@ static u64 drain(struct borrow *b)
     if (now < b->drain_next)
         return b->drain_next;
     for (unsigned i = 0; i < STEP * 16; i++) {
-        if (fetch_ahead(b, b->cursor, &b->figures.drained))
+        if (fetch_ahead(b, drain_page(b), &b->figures.drained))
             return now + RETRY;
-        b->cursor = (b->cursor + 1) % pmap_pages(b->pmap);
+        drain_on(b);
         if (rate && !b->recalled && b->figures.drained != before) {
             b->drain_next = MAX(b->drain_next + SEC(1) / rate, now - MSEC(50));
             return b->drain_next;
@@ -678,5 +714,6 @@ void borrow_free(struct borrow *b)
         }
         heap_free(b->chunk[i]);
     }
+    heap_free(b->used_last);
     b->used = false;
 }

@@ -68,6 +68,9 @@ struct borrow {
     u64 slots, left;     /* with users */
     u32 fetching;
     u64 cursor; /* draining: the next page */
+    u64 *
+        used_last; /* a bit for each page that comes before these: the guest used it last; NULL: none */
+    u64 used_next;
     u64 drain_next;
     u64 prefetch, prefetch_end; /* pages to be fetched ahead of a sweep */
     u64 last_fault;
@@ -92,6 +95,8 @@ hpa_t borrow_sure(struct borrow *b, u32 slot);
 bool borrow_has_guess(struct borrow *b, u32 slot);
 /* What was said over the last link may be lost. */
 void borrow_link_up(struct borrow *b);
+/* These pages are drained first. */
+void borrow_prefer(struct borrow *b, const struct message_runs *m);
 /* From now on slots are fetched and returned. */
 void borrow_activate(struct borrow *b);
 /* Does what is due: what faults wait for, what is fetched ahead, draining, returns. Returns when next, ns. */

@@ -26,6 +26,7 @@ static const struct form form[MESSAGE_TYPES] = {
     [MESSAGE_READY] = {"ready", sizeof(struct message_plain), 0},
     [MESSAGE_RUN] = {"run", sizeof(struct message_go), 0},
     [MESSAGE_RUNNING] = {"running", sizeof(struct message_plain), 0},
+    [MESSAGE_USED] = {"used", sizeof(struct message_runs), sizeof(struct message_run_of)},
     [MESSAGE_ABORT] = {"abort", sizeof(struct message_text), 1},
     [MESSAGE_DENY] = {"deny", sizeof(struct message_plain), 0},
     [MESSAGE_RETURN] = {"return", sizeof(struct message_runs), sizeof(struct message_run_of)},

@@ -27,6 +27,7 @@ enum message_type {
     MESSAGE_READY,        /* target: all is here, and checked */
     MESSAGE_RUN,          /* source: it is yours */
     MESSAGE_RUNNING,      /* target: it runs */
+    MESSAGE_USED,         /* source, afterwards: these pages that stay were used last */
     MESSAGE_ABORT,        /* either: this migration has ended, the VM stays at the source */
     MESSAGE_DENY,         /* source: there is no such migration */
     MESSAGE_RETURN,       /* borrower: these slots are not needed any more */
@@ -107,7 +108,7 @@ struct message_accept {
 struct message_run_of { /* a run of pages, or of slots */
     u32 first, count;
 };
-struct message_runs { /* ASK_GRANT, ZERO; RETURN: of slots */
+struct message_runs { /* ASK_GRANT, ZERO, USED; RETURN: of slots */
     struct message_list l;
     struct message_run_of run[];
 };

@@ -398,6 +398,8 @@ static void handed_over(struct move *m)
     m->figures.downtime = m->figures.ended - m->figures.stopped;
     m->phase = MOVE_DONE;
     m->out->lease->lent = true;
+    if (vm)
+        pages_tell_used(&m->out->pages);
     agent_forget(a, vm);
     a->ops->end(vm);
     agent_say(a, "%s runs on %s", m->name, m->peer->name);

@@ -162,6 +162,7 @@ enum err pages_prepare(struct pages *g, bool *done)
         lock_acquire(&p->lock);
         if (pmap_record(p, g->cursor) && g->cursor % PMAP_LARGE == 0)
             e = pmap_split(p, pmap_gpa(g->cursor));
+        (void)dirty_take_used(p, g->cursor);
         frame = frame_now(p, g->cursor, &state);
         if (frame.v && !page_is_zero(phys_to_virt(frame))) {
             f->nonzero_pages++;
@@ -545,6 +546,25 @@ static enum err write_grants(struct pages *g)
         g->write_at = 0;
     }
     return OK;
+}
+
+void pages_tell_used(struct pages *g)
+{
+    struct pmap *p = g->move->pmap;
+    u64 pages = pmap_pages(p);
+
+    for (u64 i = 0; i < pages && peer_has_room(g->move->peer);) {
+        struct message_runs *m = begin_message(g);
+
+        lock_acquire(&p->lock);
+        for (; i < pages && m->l.count < MESSAGE_ROOM / sizeof(m->run[0]); i++)
+            if (sent_kind(g->sent[i]) == SENT_DEFER && dirty_take_used(p, i))
+                message_add_run(m->run, &m->l.count, (u32)i);
+        lock_release(&p->lock);
+        if (m->l.count)
+            link_send(g->move->peer->link, MESSAGE_USED,
+                      (u32)(sizeof(*m) + m->l.count * sizeof(m->run[0])));
+    }
 }
 
 bool pages_granted(struct pages *g, const struct message_grant *m)

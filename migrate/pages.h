@@ -95,5 +95,8 @@ void pages_begin_round(struct pages *g);
 /* Goes on with it. *done: all of it has been acknowledged. E_AGAIN: there is no room for more now; a completion makes some.
  * E_NOMEM. */
 enum err pages_step(struct pages *g, bool *done, struct why *why) MUST_CHECK;
+/* When the VM runs there: tells which of the pages that stay it used since the migration began, as far as there is room for
+ * messages. */
+void pages_tell_used(struct pages *g);
 /* The target granted frames. False: nobody asked. */
 bool pages_granted(struct pages *g, const struct message_grant *m);

@@ -65,6 +65,25 @@ static enum err run_lend(unsigned argc, char **argv, struct why *why)
 SHELL_COMMAND(lend, .name = "lend", .run = run_lend,
               .help = "the frames that VMs on other hosts show");
 
+/* What it would cost if the lender died now. */
+static void print_exposure(const struct borrow *b)
+{
+    u64 rate = b->peer->agent->drain_rate;
+    char text[200], until[64];
+
+    if (rate)
+        str_format(until, sizeof(until), "in %llu s at %llu pages/s",
+                   (unsigned long long)((b->left + rate - 1) / rate), (unsigned long long)rate);
+    else
+        str_copy(until, sizeof(until), "never: `borrow rate` is 0");
+    str_format(text, sizeof(text),
+               "if %s died now, %s would be lost: %llu KiB of its memory are only there; all is "
+               "here %s",
+               b->peer->name, b->name, (unsigned long long)(b->left * PAGE_SIZE >> 10), until);
+    console_print("    ");
+    shell_print_wrapped(4, 4, text);
+}
+
 static void print_borrow(const struct borrow *b)
 {
     const struct borrow_figures *f = &b->figures;
@@ -78,6 +97,8 @@ static void print_borrow(const struct borrow *b)
         (unsigned long long)f->fetched_write, (unsigned long long)f->fetched_read,
         (unsigned long long)f->prefetched, (unsigned long long)f->drained,
         (unsigned long long)f->fetched_twice, (unsigned long long)f->from_copy);
+    if (b->left && !b->lost)
+        print_exposure(b);
     if (b->lost)
         console_print("    lost: the host was restarted\n");
     else if (b->stuck_said)

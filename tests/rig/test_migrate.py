@@ -59,6 +59,7 @@ def test_shared_pages_stay_and_come_when_they_are_written(patience, hosts):
     said = b.run("borrow")
     m = re.search(r"fetched: (\d+) for writes, (\d+) for reads, (\d+) ahead, (\d+) drained; (\d+) twice", said)
     assert m and int(m[1]) and int(m[2]) and not int(m[4]) and not int(m[5]), said
+    assert "if alpha died now, one would be lost" in " ".join(said.split())
     assert "remote" in b.run("vm map one")
     migrate(b, "one", "alpha")  # home: what was not written is still there
     f = figures(a, "one")

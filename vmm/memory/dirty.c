@@ -119,3 +119,25 @@ void dirty_harvest(struct pmap *p)
     lock_release(&p->lock);
     pmap_shoot_down(p);
 }
+
+struct used {
+    u64 bit;
+    bool was;
+};
+
+static void take_used(void *ctx, u64 address, unsigned level, u64 *entry)
+{
+    struct used *u = ctx;
+
+    (void)address, (void)level;
+    u->was = __atomic_fetch_and(entry, ~u->bit, __ATOMIC_RELAXED) & u->bit;
+}
+
+bool dirty_take_used(struct pmap *p, u64 index)
+{
+    u64 address = pmap_gpa(index).v;
+    struct used u = {.bit = p->slat.table.format->accessed};
+
+    ptab_each_leaf(&p->slat.table, address, address + PAGE_SIZE, take_used, &u);
+    return u.was;
+}

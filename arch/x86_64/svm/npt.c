@@ -12,6 +12,7 @@
 #define NPT_WRITE   BIT(1)
 #define NPT_USER    BIT(2)
 #define NPT_PCD     BIT(4)
+#define NPT_USED    BIT(5)
 #define NPT_DIRTY   BIT(6)
 #define NPT_LARGE   BIT(7)
 #define NPT_NX      BIT(63)
@@ -59,4 +60,5 @@ const struct ptab_format npt_format = {
     .address = npt_address,
     .prot = npt_prot,
     .dirty = NPT_DIRTY,
+    .accessed = NPT_USED,
 };

@@ -13,6 +13,7 @@
 #define EPT_WB    (6ull << 3)
 #define EPT_UC    (0ull << 3)
 #define EPT_LARGE BIT(7)
+#define EPT_USED  BIT(8)
 #define EPT_DIRTY BIT(9)
 #define EPT_FRAME 0x000ffffffffff000ull
 
@@ -67,4 +68,5 @@ const struct ptab_format ept_format = {
     .address = ept_address,
     .prot = ept_prot,
     .dirty = EPT_DIRTY,
+    .accessed = EPT_USED,
 };

@@ -2,6 +2,7 @@
  *
  *     migrate FIRST SEEDS [-v]     random runs: faults at random moments
  *     migrate --sweep              what a guest that reads its pages in a row has to wait for
+ *     migrate --used               what the guest used last is drained first
  *     migrate --large              three trips of a larger VM, without faults
  *     migrate --boots              hosts that boot together, with the same VMs in their ferry.cfg
  *     migrate --single             each fault at each event of one migration
@@ -16,6 +17,7 @@
 #include <unistd.h>
 #include "kernel/frames.h"
 #include "kernel/timer.h"
+#include "migrate/outgoing.h"
 #include "world.h"
 
 #define PAGES      64
@@ -444,16 +446,15 @@ static u64 sweep(u64 first, u64 count)
     return b->figures.blocking - before;
 }
 
-/* Who reads on where he stopped is served ahead, also behind one who read further up. */
-static void sweep_run(u64 n)
+/* Two VMs that are equal, one of which goes to the other host; nobody uses any memory but the scenario. */
+static void move_equal(u64 n, void (*meanwhile)(void))
 {
     struct vm *two;
 
     plan = (struct plan){.seed = 1 + n, .trips = 1};
     world_create(&w, plan.seed);
     w.trace = trace;
-    w.guest_every = U64_MAX / 2; /* no access but the sweep's */
-    w.guest_next = U64_MAX;
+    w.guest_next = w.guest_every = U64_MAX / 2;
     expect(world_run(&w, connected, SEC(5)), "the hosts do not meet");
     sweeper = world_vm(&w, 0, "one", PAGES);
     two = world_vm(&w, 0, "two", PAGES);
@@ -462,8 +463,59 @@ static void sweep_run(u64 n)
         world_fill(two, i, i + 1);
     }
     world_merge_equal(sweeper, two);
-    expect(order() && world_run(&w, is_over, SEC(5)), "the VM does not arrive");
+    expect(order(), "the VM cannot move");
+    if (meanwhile)
+        meanwhile();
+    expect(world_run(&w, is_over, SEC(5)), "the VM does not arrive");
     sweeper = one_on(1);
+}
+
+static bool is_prepared(struct world *world)
+{
+    return world->host[0].agent->out[0].phase >= MOVE_COPYING &&
+           !world->host[0].agent->out[0].out->preparing;
+}
+
+#define USED 5
+static u64 used_page(u64 i)
+{
+    return (plan.seed * 7 + i * 11) % PAGES;
+}
+
+static void use_some(void)
+{
+    expect(world_run(&w, is_prepared, SEC(1)), "the VM does not move");
+    memset(sweeper->tlb, 0, sizeof(sweeper->tlb));
+    for (u64 i = 0; i < USED; i++)
+        expect(world_touch(sweeper, used_page(i)), "a page of its own is not there");
+}
+
+static bool some_are_drained(struct world *world)
+{
+    const struct borrow *b = sweeper->pmap.lender;
+
+    (void)world;
+    return b->figures.drained == USED;
+}
+
+static void used_run(u64 n)
+{
+    move_equal(n, use_some);
+    (void)world_run(&w, NULL, MSEC(1));
+    w.host[1].agent->drain_rate = 1000;
+    w.host[1].woken = true;
+    expect(world_run(&w, some_are_drained, SEC(1)), "nothing is drained");
+    (void)world_run(&w, NULL, USEC(100)); /* until the last one is there */
+    for (u64 i = 0; i < USED; i++)
+        expect(pmap_state(&sweeper->pmap, used_page(i)) != PAGE_REMOTE,
+               "what was used last is drained later");
+    world_destroy(&w);
+}
+
+/* Who reads on where he stopped is served ahead, also behind one who read further up. */
+static void sweep_run(u64 n)
+{
+    move_equal(n, NULL);
     expect(sweep(PAGES / 2, PAGES / 2) <= PAGES / 2 / 16 + 1, "a sweep waits for too many pages");
     expect(sweep(0, PAGES / 2) <= PAGES / 2 / 16 + 1,
            "a sweep further down waits for too many pages");
@@ -544,6 +596,8 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && !strcmp(argv[1], "--sweep"))
         return done(in_batches(20, sweep_run), 20);
+    if (argc > 1 && !strcmp(argv[1], "--used"))
+        return done(in_batches(20, used_run), 20);
     if (argc > 1 && !strcmp(argv[1], "--large"))
         return done(in_batches(20, large_run), 20);
     if (argc > 1 && !strcmp(argv[1], "--boots"))

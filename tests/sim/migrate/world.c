@@ -113,6 +113,15 @@ struct vm *world_vm(struct world *w, u32 host, const char *name, u64 pages)
     return vm;
 }
 
+static void set_bit(struct pmap *p, u64 gpa, unsigned level, u64 bit)
+{
+    u64 *table = phys_to_virt(p->slat.table.root);
+
+    for (unsigned l = 4; l > level; l--)
+        table = phys_to_virt(p->slat.table.format->address(table[gpa >> (3 + 9 * l) & 511]));
+    table[gpa >> (3 + 9 * level) & 511] |= bit;
+}
+
 /* As the CPU does: walks, faults, sets the dirty bit; NULL: the page is on its way. */
 static u8 *translate(struct vm *vm, u64 page, bool write)
 {
@@ -136,13 +145,9 @@ static u8 *translate(struct vm *vm, u64 page, bool write)
             world_broken("VM %s: a fault at page %llu fails: %s", vm->oracle->name,
                          (unsigned long long)page, err_name(err));
     }
-    if (write) {
-        u64 *table = phys_to_virt(p->slat.table.root);
-
-        for (unsigned l = 4; l > level; l--)
-            table = phys_to_virt(format->address(table[gpa >> (3 + 9 * l) & 511]));
-        table[gpa >> (3 + 9 * level) & 511] |= format->dirty;
-    }
+    if (write)
+        set_bit(p, gpa, level, format->dirty);
+    set_bit(p, gpa, level, format->accessed);
     vm->tlb[slot].index = page;
     vm->tlb[slot].at =
         (u8 *)phys_to_virt(format->address(e)) + (level == 2 ? page % 512 * PAGE_SIZE : 0);
