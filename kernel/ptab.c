@@ -2,7 +2,8 @@
 #include "kernel/frames.h"
 #include "kernel/lock.h"
 
-#define LEVELS 4
+#define LEVELS      4
+#define USED_BEFORE BIT(52) /* of an entry for a table: ignored by the CPU in all formats */
 
 static unsigned index_at(u64 address, unsigned level)
 {
@@ -133,6 +134,35 @@ void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
     }
 }
 
+/* Was the table used since the last time? A CPU that had the entry cached until the flush behind the last call may have
+ * written through it without setting the bit again, so it counts once more. */
+static bool take_used(const struct ptab *t, u64 *e)
+{
+    u64 was = __atomic_fetch_and(e, ~(t->format->accessed | USED_BEFORE), __ATOMIC_SEQ_CST);
+
+    if (was & t->format->accessed)
+        __atomic_or_fetch(e, USED_BEFORE, __ATOMIC_RELAXED);
+    return was & (t->format->accessed | USED_BEFORE);
+}
+
+void ptab_each_used_leaf(struct ptab *t, u64 from, u64 end,
+                         void (*fn)(void *ctx, u64 address, unsigned level, u64 *entry), void *ctx)
+{
+    while (from < end) {
+        unsigned level = 2;
+        u64 *e = walk(t, from, &level);
+        u64 size = PAGE_SIZE << 9 * (level - 1), next = ALIGN_DOWN(from, size) + size;
+
+        if (e && t->format->present(*e)) {
+            if (t->format->is_leaf(*e, level))
+                fn(ctx, from, level, e);
+            else if (take_used(t, e))
+                ptab_each_leaf(t, from, MIN(next, end), fn, ctx);
+        }
+        from = next;
+    }
+}
+
 bool ptab_has_table(const struct ptab *t, u64 address, unsigned level)
 {
     unsigned at = level;
@@ -144,7 +174,7 @@ bool ptab_has_table(const struct ptab *t, u64 address, unsigned level)
 enum err ptab_split(struct ptab *t, u64 address)
 {
     unsigned level = 1;
-    u64 *e = walk(t, address, &level), *table, dirty;
+    u64 *e = walk(t, address, &level), *table, bits;
     hpa_t frame, to;
     u32 prot;
 
@@ -159,9 +189,10 @@ enum err ptab_split(struct ptab *t, u64 address)
     for (unsigned i = 0; i < 512; i++)
         table[i] = t->format->leaf(HPA(to.v + i * PAGE_SIZE), prot, MEMORY_WB, 1);
     t->tables++;
-    dirty = __atomic_exchange_n(e, t->format->table(frame), __ATOMIC_SEQ_CST) & t->format->dirty;
-    for (unsigned i = 0; dirty && i < 512; i++)
-        __atomic_or_fetch(&table[i], dirty, __ATOMIC_RELAXED);
+    bits = __atomic_exchange_n(e, t->format->table(frame) | t->format->accessed, __ATOMIC_SEQ_CST);
+    bits &= t->format->dirty | t->format->accessed;
+    for (unsigned i = 0; bits && i < 512; i++)
+        __atomic_or_fetch(&table[i], bits, __ATOMIC_RELAXED);
     return OK;
 }
 

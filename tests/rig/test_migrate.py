@@ -78,6 +78,8 @@ def test_a_host_that_restarts_hands_over_what_it_lends_and_does_not_start_what_h
             guest.expect(r"round \d+", 60)
         for _ in range(3):
             a.run("share now", timeout=120)
+        a.run("share off")
+        b.run("share off")
         b.run("borrow rate 0")
         migrate(a, "one", "beta")
         assert re.search(r"one +beta +\d+ +[1-9]", a.run("lend"))

@@ -220,6 +220,56 @@ static void a_table_is_told_from_a_leaf(void **state)
     }
 }
 
+static unsigned met;
+
+static void meet(void *ctx, u64 address, unsigned level, u64 *entry)
+{
+    (void)ctx, (void)address, (void)level, (void)entry;
+    met++;
+}
+
+static unsigned used_leaves(void)
+{
+    met = 0;
+    ptab_each_used_leaf(&t, 0, GIB(2), meet, NULL);
+    return met;
+}
+
+/* As the CPU does when it walks through the table of that 2 MiB. */
+static void use(u64 address)
+{
+    u64 *table = phys_to_virt(t.root);
+
+    for (unsigned level = 4; level > 2; level--)
+        table = phys_to_virt(t.format->address(table[address >> (3 + 9 * level) & 511]));
+    table[address >> 21 & 511] |= t.format->accessed;
+}
+
+static void tables_that_the_cpu_has_not_used_are_left_out(void **state)
+{
+    (void)state;
+    for (unsigned f = 0; f < 2; f++) {
+        begin(f ? &npt_format : &ept_format);
+        for (u64 i = 0; i < 3; i++)
+            assert_int_equal(
+                ptab_map(&t, i * MIB(2) + i * PAGE_SIZE, 1, HPA(MIB(4)), RWX, MEMORY_WB), OK);
+        assert_int_equal(ptab_map(&t, GIB(1), 2, HPA(MIB(4)), RWX, MEMORY_WB), OK);
+        assert_int_equal(used_leaves(), 1); /* a large leaf has no table */
+        use(MIB(2));
+        assert_int_equal(used_leaves(), 2);
+        assert_int_equal(used_leaves(), 2); /* it may have been cached until a moment ago */
+        assert_int_equal(used_leaves(), 1);
+        assert_int_equal(ptab_split(&t, GIB(1)), OK);
+        assert_int_equal(used_leaves(), 512);
+        use(0);
+        use(MIB(4));
+        assert_int_equal(used_leaves(), 514);
+        assert_int_equal(used_leaves(), 2);
+        assert_int_equal(used_leaves(), 0);
+        end();
+    }
+}
+
 static void a_split_leaf_maps_the_same(void **state)
 {
     (void)state;
@@ -418,6 +468,7 @@ int main(void)
         TEST(a_larger_leaf_is_in_the_way),
         TEST(clearing_takes_the_leaf_that_covers_the_address),
         TEST(a_table_is_told_from_a_leaf),
+        TEST(tables_that_the_cpu_has_not_used_are_left_out),
         TEST(a_split_leaf_maps_the_same),
         TEST(no_mapping_is_half_made_when_memory_ends),
         TEST(a_split_without_memory_leaves_the_large_leaf),

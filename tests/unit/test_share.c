@@ -587,6 +587,33 @@ static void a_harvest_sees_every_write(void **state)
     }
 }
 
+static void write_behind(struct fake_guest *g)
+{
+    g->late = NULL;
+    fake_guest_write(g, page_at(2), 77);
+}
+
+/* Behind the harvest of its page, and before the flush: by way of a table that the CPU remembers as used. */
+static void a_write_between_a_harvest_and_its_flush_is_seen_by_the_next(void **state)
+{
+    bool first;
+
+    (void)state;
+    share_set(false);
+    fill(&a, 2, 1);
+    harvest(&a);
+    harvest(&a);
+    (void)was_written(&a, 2);
+    (void)fake_guest_read(&a, page_at(2));
+    a.late = write_behind;
+    harvest(&a);
+    first = was_written(&a, 2);
+    harvest(&a);
+    assert_true(was_written(&a, 2) != first);
+    harvest(&a);
+    assert_false(was_written(&a, 2));
+}
+
 static void a_log_that_overflows_loses_no_write(void **state)
 {
     (void)state;
@@ -700,7 +727,9 @@ int main(void)
         WITH(asid, guests_that_run_while_they_are_shot_down_keep_every_byte),
         WITH(asid_flush, guests_that_run_while_they_are_shot_down_keep_every_byte),
         WITH(logged, a_harvest_sees_every_write),
+        WITH(logged, a_write_between_a_harvest_and_its_flush_is_seen_by_the_next),
         TEST(a_harvest_sees_every_write),
+        TEST(a_write_between_a_harvest_and_its_flush_is_seen_by_the_next),
         WITH(logged, a_log_that_overflows_loses_no_write),
         WITH(logged, pages_of_a_split_mapping_are_harvested),
         TEST(there_is_an_end_to_groups),

@@ -105,8 +105,8 @@ static void take_logged(void *ctx, u64 address)
 /* The lock is held. */
 static void take_all(struct pmap *p)
 {
-    ptab_each_leaf(&p->slat.table, 0, guest_low_top(p->memory), take_bit, p);
-    ptab_each_leaf(&p->slat.table, GUEST_HIGH_BASE, guest_high_top(p->memory), take_bit, p);
+    ptab_each_used_leaf(&p->slat.table, 0, guest_low_top(p->memory), take_bit, p);
+    ptab_each_used_leaf(&p->slat.table, GUEST_HIGH_BASE, guest_high_top(p->memory), take_bit, p);
 }
 
 void dirty_harvest(struct pmap *p)

@@ -117,8 +117,12 @@ static void set_bit(struct pmap *p, u64 gpa, unsigned level, u64 bit)
 {
     u64 *table = phys_to_virt(p->slat.table.root);
 
-    for (unsigned l = 4; l > level; l--)
-        table = phys_to_virt(p->slat.table.format->address(table[gpa >> (3 + 9 * l) & 511]));
+    for (unsigned l = 4; l > level; l--) {
+        u64 *e = &table[gpa >> (3 + 9 * l) & 511];
+
+        *e |= p->slat.table.format->accessed;
+        table = phys_to_virt(p->slat.table.format->address(*e));
+    }
     table[gpa >> (3 + 9 * level) & 511] |= bit;
 }
 

@@ -5,6 +5,7 @@
 #include "kernel/arch.h"
 
 #define ENTRIES 4096
+#define TABLES  64
 
 /* --- CPUs ------------------------------------------------------------------------------------------ */
 
@@ -14,10 +15,16 @@ struct entry {
     bool writable, dirty;
 };
 
+struct table_entry { /* of the paging-structure cache */
+    bool cached;
+    u64 tag, number; /* of 2 MiB */
+};
+
 static enum fake_tlb_kind kind;
 static enum fake_tlb_fault fault;
 static struct fake_cpu {
     struct entry tlb[ENTRIES];
+    struct table_entry tables[TABLES];
     struct asid_pool asids;
     struct fake_guest *current; /* who is in his guest */
 } tlb_cpus[FAKE_TLB_CPUS];
@@ -52,6 +59,9 @@ static void flush(struct fake_cpu *c, bool all, u64 tag)
     for (unsigned i = 0; i < ENTRIES; i++)
         if (all || c->tlb[i].tag == tag)
             c->tlb[i].host = NULL;
+    for (unsigned i = 0; i < TABLES; i++)
+        if (all || c->tables[i].tag == tag)
+            c->tables[i].cached = false;
 }
 
 static void prepare_asid(struct fake_guest *g, bool stale)
@@ -150,21 +160,38 @@ static void set_dirty(struct fake_guest *g, u64 gpa, u64 *entry)
     *entry |= bit;
 }
 
-static u64 *leaf_at(struct fake_guest *g, u64 gpa, unsigned level)
+/* Does the CPU remember the table of that 2 MiB, so that it does not set the accessed bit of its entry? */
+static bool is_cached(struct fake_guest *g, u64 gpa)
 {
-    u64 *table = phys_to_virt(g->pmap.slat.table.root);
+    struct table_entry *t = &cpu_of(g)->tables[gpa >> 21 & (TABLES - 1)];
+    bool was = t->cached && t->tag == tag_of(g) && t->number == gpa >> 21;
 
-    for (unsigned at = 4; at > level; at--)
-        table = phys_to_virt(g->pmap.slat.table.format->address(table[gpa >> (3 + 9 * at) & 511]));
-    return &table[gpa >> (3 + 9 * level) & 511];
+    *t = (struct table_entry){.cached = true, .tag = tag_of(g), .number = gpa >> 21};
+    return was;
 }
 
-/* Walks the table, faulting where the CPU would; sets the dirty bit for a write. */
+static u64 *leaf_at(struct fake_guest *g, u64 gpa, unsigned level)
+{
+    const struct ptab_format *format = g->pmap.slat.table.format;
+    u64 *table = phys_to_virt(g->pmap.slat.table.root), *e;
+
+    for (unsigned at = 4; at > level; at--) {
+        e = &table[gpa >> (3 + 9 * at) & 511];
+        if (at > 2 || !is_cached(g, gpa))
+            *e |= format->accessed;
+        table = phys_to_virt(format->address(*e));
+    }
+    e = &table[gpa >> (3 + 9 * level) & 511];
+    *e |= format->accessed;
+    return e;
+}
+
+/* Walks the table, faulting where the CPU would; sets accessed bits, and the dirty bit for a write. */
 static void walk(struct fake_guest *g, u64 gpa, bool write)
 {
     const struct ptab_format *format = g->pmap.slat.table.format;
     struct pmap_waiter waiter = {0};
-    u64 index = pmap_index(GPA(gpa)), e;
+    u64 index = pmap_index(GPA(gpa)), e, *leaf;
     unsigned level;
 
     while (!(e = ptab_lookup(&g->pmap.slat.table, gpa, &level)) ||
@@ -175,8 +202,11 @@ static void walk(struct fake_guest *g, u64 gpa, bool write)
             abort();
         }
     }
+    if (!g->in_guest)
+        enter(g);
+    leaf = leaf_at(g, gpa, level);
     if (write)
-        set_dirty(g, gpa, leaf_at(g, gpa, level));
+        set_dirty(g, gpa, leaf);
     if (!g->in_guest)
         enter(g);
     *entry_of(g, index) =
