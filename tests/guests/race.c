@@ -1,5 +1,5 @@
 /* Two vCPUs write pages that are equal to many others, and find in them what they wrote, while Ferry's scanner merges
- * them under their hands. Each vCPU has every second page; contents are few, and some are zero. */
+ * them under their hands, for `rounds` rounds and on until a key is typed. Each vCPU has every second page; contents are few, and some are zero. */
 #include "tests/guests/lib/guest.h"
 
 #define PAGES    512
@@ -8,6 +8,7 @@
 static u8 content_of[PAGES]; /* what each page says; kept outside of the pages */
 static volatile u64 wrong[2], rounds_done[2];
 static volatile u32 ended;
+static volatile bool enough;
 
 static u64 *page_at(unsigned n)
 {
@@ -38,7 +39,7 @@ static void run(unsigned cpu, u64 rounds)
 
     for (unsigned n = cpu; n < PAGES; n += 2)
         write_page(n, n % CONTENTS);
-    for (u64 r = 0; r < rounds; r++) {
+    for (u64 r = 0; r < rounds || !enough; r++) {
         for (unsigned n = cpu; n < PAGES; n += 2)
             check_page(cpu, n);
         for (unsigned k = 0; k < 16; k++) {
@@ -48,6 +49,8 @@ static void run(unsigned cpu, u64 rounds)
             write_page((unsigned)(dice % (PAGES / 2)) * 2 + cpu, dice >> 32 & (CONTENTS - 1));
         }
         rounds_done[cpu]++;
+        if (!cpu && in8(PORT_COM1 + 5) & 1)
+            enough = true;
     }
     __atomic_add_fetch(&ended, 1, __ATOMIC_SEQ_CST);
 }
