@@ -267,6 +267,7 @@ void agent_link_up(struct peer *p, bool same_incarnation)
 
     if (!same_incarnation)
         peer_is_new(p);
+    holder_link_up(a);
     for (unsigned i = 0; i < AGENT_BORROWS; i++)
         if (a->borrow[i].used && a->borrow[i].peer == p)
             borrow_link_up(&a->borrow[i]);

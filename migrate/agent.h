@@ -240,6 +240,8 @@ void agent_say(struct agent *a, const char *format, ...) PRINTF_LIKE(2, 3);
 /* holder.c */
 void holder_message(struct peer *p, const struct message_holder *m);
 u64 holder_poll(struct agent *a);
+/* There is one more to ask. */
+void holder_link_up(struct agent *a);
 /* The operator's word; false: no such VM is to be started. */
 bool holder_peer_is_off(struct peer *p, const char *vm);
 /* For link_poll: what came over a link; ctx is the peer. */

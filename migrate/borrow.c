@@ -10,6 +10,7 @@
 #define STEP        64     /* pages looked at before others have their turn */
 #define STUCK_AFTER SEC(2) /* a fetch takes that long: say so */
 #define RETRY       MSEC(20)
+#define RETURN_WAIT MSEC(50) /* until there are more slots to return */
 #define NO_PAGE     UINT32_MAX
 
 static struct slot *slot_of(const struct borrow *b, u32 slot)
@@ -36,6 +37,8 @@ static void mark_return(struct borrow *b, u32 slot)
     c->slot[k].state = SLOT_RETURNED;
     c->to_return[k / 64] |= BIT(k % 64);
     c->returns++;
+    if (!b->to_return++)
+        b->return_next = time_now() + RETURN_WAIT;
 }
 
 static void unmark_return(struct borrow *b, u32 slot)
@@ -46,6 +49,14 @@ static void unmark_return(struct borrow *b, u32 slot)
     c->slot[k].state = SLOT_LENT;
     c->to_return[k / 64] &= ~BIT(k % 64);
     c->returns--;
+    b->to_return--;
+}
+
+/* There are many, or they are old, or they are the last. */
+static bool returns_are_due(const struct borrow *b)
+{
+    return b->to_return &&
+           (b->to_return >= BORROW_RETURNS || !b->left || time_now() >= b->return_next);
 }
 
 /* --- making --------------------------------------------------------------------------------------- */
@@ -127,15 +138,16 @@ static void slot_left(struct pmap *p, u32 slot)
 {
     struct borrow *b = p->lender;
     struct slot *s = slot_of(b, slot);
-    bool last;
+    bool last, tell;
 
     lock_acquire(&b->lock);
     last = !--s->users;
     b->left -= last;
     if (last && s->state != SLOT_FETCHING) /* else when the READ is over */
         finish_slot(b, slot);
+    tell = last && b->active && (b->to_return == 1 || returns_are_due(b));
     lock_release(&b->lock);
-    if (last && b->active)
+    if (tell)
         wake_agent(b);
 }
 
@@ -514,6 +526,7 @@ static void collect(struct borrow *b, u32 at, struct message_runs *m)
             continue;
         c->to_return[k / 64] &= ~BIT(k % 64);
         c->returns--;
+        b->to_return--;
         b->figures.returned++;
         message_add_run(m->run, &m->l.count, at * BORROW_CHUNK + k);
     }
@@ -534,11 +547,8 @@ static bool goes_home(const struct borrow *b)
 static void send_returns(struct borrow *b)
 {
     struct message_runs *m;
-    bool any = false;
 
-    for (u32 i = 0; i < b->chunks && !any; i++)
-        any = b->chunk[i]->returns;
-    if (!any || !peer_has_room(b->peer) || goes_home(b))
+    if (!returns_are_due(b) || !peer_has_room(b->peer) || goes_home(b))
         return;
     m = link_room(b->peer->link);
     m->l.epoch = b->epoch;
@@ -686,6 +696,8 @@ u64 borrow_poll(struct borrow *b)
             next = drain(b);
         }
         send_returns(b);
+        if (b->to_return)
+            next = MIN(next, b->return_next > time_now() ? b->return_next : time_now() + RETRY);
     }
     if (!list_empty(&b->waiting) || b->prefetch < b->prefetch_end)
         next = MIN(next, time_now() + RETRY);

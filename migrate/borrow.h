@@ -14,6 +14,7 @@
 #define BORROW_CHUNK     512
 #define BORROW_CHUNKS    4096
 #define BORROW_IN_FLIGHT 24 /* READs that nobody waits for */
+#define BORROW_RETURNS   64 /* slots that are told of at once */
 
 struct peer;
 struct pmap;
@@ -64,6 +65,8 @@ struct borrow {
     char name[CONFIG_NAME];
     struct borrow_chunk *chunk[BORROW_CHUNKS];
     u32 chunks;
+    u32 to_return;       /* slots, in all chunks */
+    u64 return_next;     /* ns: when to tell the lender, if they are few */
     struct list waiting; /* fills */
     u64 slots, left;     /* with users */
     u32 fetching;

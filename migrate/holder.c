@@ -47,6 +47,11 @@ enum err agent_may_start(struct agent *a, const char *vm, struct why *why)
 {
     struct claim *c = find_claim(a, vm);
 
+    if (a->ops->holds(a->ctx, vm)) {
+        if (c)
+            c->name[0] = '\0';
+        return why_set(why, E_EXIST, "%s is here already", vm);
+    }
     if (!a->peers)
         return OK;
     if (!c)
@@ -114,6 +119,12 @@ void holder_message(struct peer *p, const struct message_holder *m)
         c->holder = (u32)(p - a->peer) + 1;
     else
         c->denied |= BIT(p - a->peer);
+}
+
+void holder_link_up(struct agent *a)
+{
+    for (unsigned i = 0; i < AGENT_CLAIMS; i++)
+        a->claim[i].next = 0;
 }
 
 u64 holder_poll(struct agent *a)

@@ -207,6 +207,7 @@ static void prepare(struct move *m)
         outgoing_abort(m, "no memory to split its large pages");
     else if (done) {
         m->out->preparing = false;
+        dirty_harvest(m->pmap); /* all pages go now: what was written before does not go again */
         begin_round(m);
     }
 }
