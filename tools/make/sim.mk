@@ -8,7 +8,7 @@ $(B)/sim/roce: tests/sim/roce/sim.c $(B)/host/libferry.a
 	$(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/host/libferry.a
 
 # Migration between hosts, over a fabric at the level of the verbs.
-SIM_MIGRATE := $(wildcard tests/sim/migrate/*.c)
+SIM_MIGRATE := $(filter-out %/costs.c,$(wildcard tests/sim/migrate/*.c))
 $(B)/sim/migrate: $(SIM_MIGRATE) $(wildcard tests/sim/migrate/*.h) $(B)/host/libferry.a
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -o $@ $(SIM_MIGRATE) $(B)/host/libferry.a -lbearssl
@@ -87,6 +87,10 @@ $(B)/fast/libmigrate.a: $(sort $(SHARE_OBJ) $(MIGRATE_OBJ))
 $(B)/sim/migrate-fast: $(SIM_MIGRATE:%.c=$(B)/fast/%.o) $(B)/fast/libmigrate.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ -lbearssl
+
+$(B)/sim/migrate-costs: $(addprefix $(B)/fast/tests/sim/migrate/,costs.o fabric.o world.o) $(B)/fast/libmigrate.a
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ -lbearssl -Wl,--wrap=dirty_harvest
 
 $(B)/sim/roce-fast: $(B)/fast/tests/sim/roce/sim.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)

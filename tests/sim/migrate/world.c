@@ -405,7 +405,7 @@ static void find_equal(void *ctx, u16 group, const u64 *hash, hpa_t *frame, u32 
 
                 if (at.v &&
                     (page_hash(phys_to_virt(at), share_key(group)) == hash[i] ||
-                     !fabric_below(h->world->fabric, 50)) &&
+                     (!h->world->no_collisions && !fabric_below(h->world->fabric, 50))) &&
                     frame_get_if(at, FRAME_SHARED, group))
                     frame[i] = at;
             }
@@ -644,6 +644,8 @@ static bool deliver_datagrams(struct world *w)
     return any;
 }
 
+u64 (*world_poll)(struct host *h);
+
 /* What a host does about VMs of its ferry.cfg after a boot. */
 static void autostart(struct world *w, struct host *h)
 {
@@ -676,7 +678,7 @@ static void poll_hosts(struct world *w)
         if (!h->alive || (!h->woken && h->next > time_now()))
             continue;
         h->woken = false;
-        h->next = agent_poll(h->agent);
+        h->next = world_poll ? world_poll(h) : agent_poll(h->agent);
         w->events++;
         world_check(w);
         if (world_on_event)

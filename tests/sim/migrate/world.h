@@ -65,8 +65,9 @@ struct world {
     u64 poll_takes;  /* ns, each time that an agent has its turn; at least 100 */
     u64 write_share; /* of 100 accesses */
     bool trace;
-    bool killed; /* a host was: its frames are forgotten */
-    u64 tick_at; /* world_on_tick is wanted then, ns */
+    bool no_collisions; /* two pages with the same hash are equal; else sometimes not */
+    bool killed;        /* a host was: its frames are forgotten */
+    u64 tick_at;        /* world_on_tick is wanted then, ns */
 };
 
 void world_create(struct world *w, u64 seed);
@@ -90,6 +91,8 @@ void world_access(struct vm *vm);
 bool world_run(struct world *w, bool (*done)(struct world *w), u64 ns);
 void world_kill(struct world *w, u32 host);
 void world_boot(struct world *w, u32 host);
+/* Instead of agent_poll, to measure it; or NULL. */
+extern u64 (*world_poll)(struct host *h);
 /* All rules that hold at any moment. */
 void world_check(struct world *w);
 /* Every byte of a VM that is here. */
