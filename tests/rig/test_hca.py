@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator import BUILD
+from emulator import BUILD, Card
 from hca import PERFTEST, TOOLS, HcaLinux, with_libraries
+from host import Host
 from linux import Linux
 from wire import Wire
 
@@ -36,8 +37,8 @@ def bring_up(linux, number=1):
 def assert_clean(linux):
     """The driver goes, takes its pages with it, had nothing refused, and the kernel had nothing to warn of."""
     linux.unload()
-    log = linux.log.read_text()
-    assert re.search(r"disabled after \d+ commands; 0 pages kept, 0 refusals", log), linux.refusals()
+    log = linux.card.log.read_text()
+    assert re.search(r"disabled after \d+ commands; 0 pages kept, 0 refusals", log), linux.card.refusals()
     warned = linux.run("dmesg | grep -E 'WARNING|BUG|(mlx5|infiniband).*(failed|error|timeout|compromised)'")
     assert not warned, warned
 
@@ -156,35 +157,45 @@ def test_a_card_and_rdma_rxe_reach_each_other(wires):
 
 
 def test_linux_gives_pages_while_a_command_waits_and_sees_the_link_go(wires):
-    with HcaLinux(port_type="eth", options=["--fault", "page-request=40@200"]) as linux:
+    with HcaLinux(options=["--fault", "page-request=40@200"]) as linux:
         bring_up(linux)
-        assert "asks for 40 pages" in linux.log.read_text()
+        assert "asks for 40 pages" in linux.card.log.read_text()
         assert "PORT_ACTIVE" in linux.run("ibv_devinfo")
-        linux.fault("port-down")
+        linux.card.fault("port-down")
         linux.run("until [ $(cat /sys/class/net/eth0/carrier) = 0 ]; do sleep 0.1; done", timeout=20)
         assert "PORT_DOWN" in linux.run("ibv_devinfo")
-        linux.fault("port-up")
+        linux.card.fault("port-up")
         linux.up("eth0")
         assert "PORT_ACTIVE" in linux.run("ibv_devinfo")
         assert_clean(linux)
 
 
 def test_a_host_that_goes_off_leaves_the_card_disabled():
-    with HcaLinux(port_type="eth") as linux:
+    with HcaLinux() as linux:
         bring_up(linux)
         linux.console.type("reboot -f\n")
         linux.process.wait(60)
-        assert "nic_interface: disabled" in linux.log.read_text()
-        assert not linux.refusals(), linux.refusals()
+        assert "nic_interface: disabled" in linux.card.log.read_text()
+        assert not linux.card.refusals(), linux.card.refusals()
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("fault, said", [("health-stopped", "health compromised"), ("internal-error=7", "synd 0x7")])
 def test_linux_notices_a_card_that_fails(fault, said):
-    with HcaLinux(port_type="eth") as linux:
+    with HcaLinux() as linux:
         bring_up(linux)
-        linux.fault(fault)
+        linux.card.fault(fault)
         linux.run(f"until dmesg | grep -q '{said}'; do sleep 0.5; done", timeout=60)
+
+
+def test_a_host_of_ours_boots_with_the_card(kind):
+    """Its driver comes later; firmware finds the function, and leaves it alone."""
+    if kind == "intel":
+        pytest.skip("the card attaches to QEMU alone")
+    card = Card()
+    with Host(kind, card=card) as host:
+        assert "15b3:1017" in host.run("pci")
+    assert not card.refusals(), card.refusals()
 
 
 def test_help_has_a_line_to_attach_it_by_hand():

@@ -223,6 +223,22 @@ static void pages_come_back_and_who_wrote_to_them_is_found_out(void **state)
     assert_int_equal(card_simple(MLX_DISABLE_HCA, 0, 0, NULL), MLX_OK);
 }
 
+static void a_card_that_a_crashed_system_left_is_taken_over(void **state)
+{
+    (void)state;
+    card_bring_up();
+    card_uar();
+    bar_write(&card.hca, 0x14, __builtin_bswap32((u32)CARD_CMDQ), 4);
+    while (bar_read(&card.hca, 0x1fc, 4) & 0x80)
+        ;
+    assert_int_equal(card_simple(MLX_ENABLE_HCA, 0, 0, NULL), MLX_BAD_SYS_STATE);
+    assert_int_equal(card_simple(MLX_TEARDOWN_HCA, 0, MLX_TEARDOWN_FORCE, NULL), MLX_OK);
+    assert_int_equal(take_all(), 72);
+    assert_int_equal(card_simple(MLX_DISABLE_HCA, 0, 0, NULL), MLX_OK);
+    card_bring_up();
+    assert_int_equal(card_simple(MLX_ALLOC_PD, 0, 0, NULL), MLX_OK);
+}
+
 static void a_queue_in_a_page_that_was_given_away_is_refused(void **state)
 {
     u8 in[272 + 8] = {0};
@@ -692,6 +708,7 @@ int main(void)
         ON_CARD(a_reserved_bit_is_refused),
         ON_CARD(nothing_ends_while_it_is_named),
         ON_CARD(pages_come_back_and_who_wrote_to_them_is_found_out),
+        ON_CARD(a_card_that_a_crashed_system_left_is_taken_over),
         ON_CARD(a_queue_in_a_page_that_was_given_away_is_refused),
         ON_CARD(a_driver_that_hands_over_an_eq_of_its_own_entries_is_refused),
         ON_CARD(a_page_request_makes_a_command_wait),

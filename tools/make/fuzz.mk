@@ -9,7 +9,7 @@ FUZZ_OBJ := $(HOST_OBJ:$(B)/host/%=$(B)/fuzz/%)
 FUZZ_SECONDS ?= 600
 FUZZ_RUNS ?= 200000
 # Each of these takes ten times as long for a run as the others, or more.
-FUZZ_SLOW := fuzz_config fuzz_ip fuzz_roce_responder fuzz_vm_state
+FUZZ_SLOW := fuzz_config fuzz_hca fuzz_ip fuzz_roce_responder fuzz_vm_state
 # A target may have a dictionary beside it.
 FUZZ_DICT = $$([ ! -f tests/fuzz/$$t.dict ] || echo -dict=tests/fuzz/$$t.dict)
 FUZZ_FLAGS := -len_control=0 -max_len=4096 -artifact_prefix=$(B)/fuzz/

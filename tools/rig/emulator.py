@@ -61,13 +61,45 @@ def end(process):
         process.wait(10)
 
 
+class Card:
+    """The HCA model (tools/hca) of one emulator: a process that starts QEMU with itself as a card."""
+
+    def __init__(self, end=None, port_type="eth", options=(), log_level=2):
+        """end: of a wire (wire.py). options: the model's own (build/hca --help)."""
+        self.end, self.port_type, self.options, self.log_level = end, port_type, options, log_level
+        self.log = self.control = None
+
+    @property
+    def mac(self):
+        return self.end.mac
+
+    def attach(self, folder, command, memory):
+        """The command that starts that QEMU, of that many MiB, with the card."""
+        self.log, self.control = folder / "hca.log", folder / "control"
+        return [str(BUILD / "hca"), "--port-type", self.port_type, "--log", str(self.log), "--log-level",
+                str(self.log_level), "--control", str(self.control), *(self.end.hca() if self.end else []),
+                *self.options, "--", *command, "-machine", "memory-backend=ram", "-object",
+                f"memory-backend-memfd,id=ram,size={memory}M,share=on"]
+
+    def fault(self, text):
+        """Makes one happen now: see build/hca --help."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(text.encode(), str(self.control))
+
+    def refusals(self):
+        """What the model did not take from the driver."""
+        return [line for line in self.log.read_text().split("\n") if "refused:" in line]
+
+
 class Qemu:
     """An AMD host: QEMU's TCG with -cpu max has SVM and NPT."""
 
     kind = "amd"
 
-    def __init__(self, folder, volume, memory=1024, cpus=2, icount=False, extra=(), nic=None, restarts=False):
-        """nic: an end of a wire (wire.py). restarts: the emulator goes on when the host restarts; else it ends."""
+    def __init__(self, folder, volume, memory=1024, cpus=2, icount=False, extra=(), nic=None, restarts=False,
+                 card=None):
+        """nic: an end of a wire (wire.py). restarts: the emulator goes on when the host restarts; else it ends.
+        card: a Card, which one CPU alone may use."""
         variables = folder / "vars.fd"
         shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
         serial = str(folder / "serial")
@@ -82,6 +114,8 @@ class Qemu:
             "-chardev", f"socket,id=com1,path={serial},server=on,wait=on", "-serial", "chardev:com1",
             *(["-icount", "shift=0,sleep=off"] if icount else []), *(nic.qemu() if nic else []), *extra,
         ]
+        if card:
+            command = card.attach(folder, command, memory)
         with open(folder / "emulator.log", "w") as log:
             self.process = spawn(command, log)
         self.serial = connect(serial, self.process)

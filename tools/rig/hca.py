@@ -3,14 +3,14 @@
     with HcaLinux(card=wire.end()) as linux:
         linux.run("ibv_devinfo")
 
-The card is on a wire of its own; nic= is another NIC, for what the tools say over TCP.
+The card is on a wire of its own; nic= is another NIC, for what the tools say over TCP. A Ferry host has one by
+Host("amd", card=Card(wire.end())).
 """
 import re
-import socket
 import subprocess
 from pathlib import Path
 
-from emulator import BUILD
+from emulator import BUILD, Card
 from linux import Linux
 
 MODULES = ("ib_core", "ib_uverbs", "mlxfw", "psample", "pci-hyperv-intf", "mlx5_core", "mlx5_ib")
@@ -35,8 +35,8 @@ def with_libraries(*programs):
 class HcaLinux(Linux):
     """Its network interface of the card is eth0, or eth1 if it has another NIC. It is not up."""
 
-    def __init__(self, card=None, nic=None, port_type="eth", options=(), tools=TOOLS, modules=MODULES, log_level=2):
-        self.card, self.port_type, self.options, self.log_level = card, port_type, options, log_level
+    def __init__(self, end=None, nic=None, port_type="eth", options=(), tools=TOOLS, modules=MODULES):
+        self.card, self.port_type = Card(end, port_type, options), port_type
         files = {**with_libraries(*(Path("/usr/bin") / t for t in tools), PROVIDER), str(DRIVER).lstrip("/"): DRIVER}
         super().__init__(nic, (*(["e1000"] if nic else []), *modules), files, memory=384)
 
@@ -44,31 +44,14 @@ class HcaLinux(Linux):
         super()._start()
         self.run("export PATH=$PATH:/usr/bin")
 
-    @property
-    def machine(self):
-        return ["-machine", "q35,memory-backend=ram", "-object",
-                f"memory-backend-memfd,id=ram,size={self.memory}M,share=on"]
-
-    def _before(self):
-        self.log = self.folder / "hca.log"
-        self.control = self.folder / "control"
-        return [str(BUILD / "hca"), "--port-type", self.port_type, "--log", str(self.log), "--log-level",
-                str(self.log_level), "--control", str(self.control), *(self.card.hca() if self.card else []),
-                *self.options, "--"]
+    def _command(self, command):
+        return self.card.attach(self.folder, [*command, "-machine", "q35"], self.memory)
 
     def run(self, command, timeout=None):
         m = re.match(r"insmod /(\w+)\.ko$", command)
         if m and m.group(1) in QUIET:
             command += " " + QUIET[m.group(1)]
         return super().run(command, timeout)
-
-    def fault(self, text):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.sendto(text.encode(), str(self.control))
-
-    def refusals(self):
-        """What the model did not take from the driver."""
-        return [line for line in self.log.read_text().split("\n") if "refused:" in line]
 
     def unload(self):
         """Takes the drivers away; the card has no pages then."""

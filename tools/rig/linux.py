@@ -18,8 +18,6 @@ MODULES = BUILD / "guests/generic"
 
 
 class Linux:
-    machine = ()  # further arguments of QEMU
-
     def __init__(self, nic=None, modules=("e1000",), files=(), memory=256):
         """modules are loaded in that order; files are put at the root of its file system, or where a dict says."""
         self.nic, self.modules, self.memory = nic, modules, memory
@@ -41,10 +39,10 @@ class Linux:
         serial = str(self.folder / "serial")
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(self.memory), "-nodefaults",
                    "-no-user-config", "-display", "none", "-no-reboot", "-kernel", str(KERNEL), "-initrd",
-                   str(self._initrd()), "-append", "console=ttyS0 quiet", *(self.nic.qemu() if self.nic else []), *self.machine,
+                   str(self._initrd()), "-append", "console=ttyS0 quiet", *(self.nic.qemu() if self.nic else []),
                    "-chardev", f"socket,id=com1,path={serial},server=on,wait=on", "-serial", "chardev:com1"]
         with open(self.folder / "emulator.log", "w") as log:
-            self.process = spawn([*self._before(), *command], log)
+            self.process = spawn(self._command(command), log)
         self.serial = connect(serial, self.process)
         self.line = pexpect.fdpexpect.fdspawn(self.serial, encoding="utf-8", codec_errors="replace")
         self.line.delaybeforesend = None
@@ -57,9 +55,9 @@ class Linux:
         if self.nic:
             self.up("eth0")
 
-    def _before(self):
-        """What starts QEMU, if it is not started as it is."""
-        return []
+    def _command(self, command):
+        """What starts it, if that is not QEMU's command as it is."""
+        return command
 
     def up(self, interface):
         # A driver may look at the link every two seconds, and send nothing before.
