@@ -137,6 +137,34 @@ static void a_wrong_mailbox_has_the_status_of_what_is_wrong(void **state)
     assert_int_equal(card_ring(), MLX_DELIVERY_TOKEN);
 }
 
+static void blocks_need_signatures_once_the_driver_asked_for_them(void **state)
+{
+    u8 query[16] = {0};
+
+    (void)state;
+    card_simple(MLX_ENABLE_HCA, 0, 0, NULL);
+    mlx_set(query, in_opcode, MLX_QUERY_HCA_CAP);
+    mlx_set(query, in_op_mod, 1);
+    assert_int_equal(card_command(query, 16, long_in, sizeof(long_in)), MLX_OK);
+    memset(long_in, 0, 16);
+    mlx_set(long_in, in_opcode, MLX_SET_HCA_CAP);
+    mlx_set(long_in + 16, cap_cmdif_checksum, 3);
+    assert_int_equal(card_command(long_in, sizeof(long_in), NULL, 16), MLX_OK);
+    assert_int_equal(card_command(long_in, sizeof(long_in), NULL, 16),
+                     0x100 | MLX_DELIVERY_SIGNATURE);
+    memset(long_in, 0, sizeof(long_in));
+}
+
+static void a_command_that_times_out_stays_the_cards(void **state)
+{
+    (void)state;
+    assert_true(fault_add(&card.hca, "command-timeout"));
+    entry();
+    card_ring();
+    assert_int_equal(mlx_get(card_at(CARD_CMDQ), cmd_entry_ownership), 1);
+    assert_int_equal(card_simple(MLX_ENABLE_HCA, 0, 0, NULL), MLX_OK);
+}
+
 /* --- commands ---------------------------------------------------------------------------------------------- */
 
 static void a_command_before_its_time_is_refused(void **state)
@@ -703,6 +731,8 @@ int main(void)
         ON_CARD(a_wrong_signature_is_told),
         ON_CARD(a_wrong_entry_has_the_status_of_what_is_wrong),
         ON_CARD(a_wrong_mailbox_has_the_status_of_what_is_wrong),
+        ON_CARD(blocks_need_signatures_once_the_driver_asked_for_them),
+        ON_CARD(a_command_that_times_out_stays_the_cards),
         ON_CARD(a_command_before_its_time_is_refused),
         ON_CARD(a_driver_that_does_not_wait_for_the_card_is_refused),
         ON_CARD(a_reserved_bit_is_refused),
