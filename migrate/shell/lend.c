@@ -181,6 +181,36 @@ SHELL_COMMAND(
             "not fetched if its MAC, which the source computes, is right; with `off` it is "
             "read once and compared.");
 
+static enum err set_policy(struct agent *a, void *ctx, struct why *why)
+{
+    (void)why;
+    a->cache_reads = *(bool *)ctx;
+    return OK;
+}
+
+static enum err run_policy(unsigned argc, char **argv, struct why *why)
+{
+    bool on_write = str_equal(argv[0], "on-write");
+
+    (void)argc;
+    if (!on_write && !str_equal(argv[0], "on-access"))
+        return why_set(why, E_INVAL, "'%s' is neither `on-write` nor `on-access`", argv[0]);
+    return agent_call(set_policy, &on_write, why);
+}
+
+static void complete_policy(struct shell_completion *c)
+{
+    shell_offer(c, "", "on-write");
+    shell_offer(c, "", "on-access");
+}
+SHELL_COMMAND(
+    borrow_policy, .name = "borrow policy", .args = "on-write|on-access", .min = 1, .max = 1,
+    .run = run_policy, .help = "when a borrowed page becomes the VM's own",
+    .complete = {complete_policy},
+    .more = "For VMs that come from now on. `on-write`, the default: what is read is fetched once "
+            "and may still be shared here; what is written gets a frame of its own. `on-access`: "
+            "each page gets its own frame when it is used.");
+
 static enum err recall(struct agent *a, void *ctx, struct why *why)
 {
     (void)ctx, (void)why;

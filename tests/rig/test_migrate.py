@@ -1,9 +1,11 @@
 """VMs move between two hosts and back, over soft-RoCE."""
 import re
+import time
 
 import pytest
 
 from conftest import guest_files
+from host import LINUX_LIMIT
 from pair import drained, figures, migrate, pair
 
 
@@ -67,6 +69,72 @@ def test_shared_pages_stay_and_come_when_they_are_written(patience, hosts):
     is_well(a, "one")
     is_well(a, "two")
     assert "Nothing is lent" in a.run("lend") and "Nothing is borrowed" in b.run("borrow")
+
+
+CHECKS = ("n=0; p=0; while :; do md5sum -c /sum >/dev/null 2>&1 || echo memory >> /bad; "
+          "read t x < /proc/uptime; t=${t%.*}; [ $t -ge $p ] || echo clock >> /bad; p=$t; n=$((n+1)); echo $n > /n; done & true")
+
+
+@pytest.mark.parametrize("trips", [1, pytest.param(5, marks=pytest.mark.soak)])
+def test_linux_keeps_its_memory_and_its_clock_on_round_trips(patience, hosts, kind, trips):
+    a, b = hosts
+    a.create("linux", "vmlinuz", initrd="initrd.gz", memory="96M", cpus=2, cmdline="console=ttyS0 quiet")
+    with a.console("linux") as guest:
+        guest.expect("guest# ", LINUX_LIMIT[kind])
+        guest.run("dd if=/dev/urandom of=/file bs=1M count=8; md5sum /file > /sum", 60)
+        guest.run(CHECKS)
+        lines = int(guest.run("dmesg | wc -l"))
+        uptime, wall = float(guest.run("cut -d' ' -f1 /proc/uptime")), time.monotonic()
+    for source, target, name in ((a, b, "beta"), (b, a, "alpha")) * trips:
+        with source.console("linux") as guest:
+            before = int(guest.run("cat /n"))
+        migrate(source, "linux", name, 300)
+        with target.console("linux") as guest:
+            while int(guest.run("cat /n")) < before + 2:
+                time.sleep(0.5)
+        drained(target, 120)
+    with a.console("linux") as guest:
+        took = float(guest.run("cut -d' ' -f1 /proc/uptime")) - uptime
+        assert abs(took - (time.monotonic() - wall)) < 3, "its clock went wrong"
+        assert guest.run("cat /bad 2>/dev/null") == ""
+        assert guest.run(f"dmesg | tail -n +{lines + 1} | grep -i -E 'unstable|lockup|stall|BUG:|Call Trace'") == ""
+
+
+def test_by_policy_a_page_that_is_read_becomes_the_vms_own(patience, hosts):
+    a, b = hosts
+    start(a, "one", same=4)
+    start(a, "two", same=4, seed=2)
+    for _ in range(3):
+        a.run("share now", timeout=120)
+    a.run("share off")
+    b.run("borrow rate 0")
+    assert "neither `on-write` nor `on-access`" in b.run("borrow policy read")
+    b.run("borrow policy on-access")
+    migrate(a, "one", "beta")
+    is_well(b, "one")
+    said = b.run("borrow")
+    m = re.search(r"fetched: (\d+) for writes, (\d+) for reads", said)
+    assert m and int(m[1]) and not int(m[2]), said
+    assert "c cached 0 pages" in " ".join(b.run("vm map one").split())
+
+
+def test_vms_move_at_once_and_in_both_directions(patience, hosts):
+    a, b = hosts
+    for host, name in ((a, "one"), (a, "two"), (b, "three")):
+        start(host, name)
+    a.line.send("migrate one to beta\r")
+    a.expect("copying")
+    a.line.send("\x03")
+    a.expect(a.prompt)
+    a.line.send("migrate two to beta\r")
+    migrate(b, "three", "alpha")
+    a.expect("two runs on beta", 60)
+    a.expect(a.prompt)
+    for host, name in ((b, "one"), (b, "two"), (a, "three")):
+        host.wait_state(name, "running", 60)
+        is_well(host, name)
+    drained(a)
+    drained(b)
 
 
 def test_a_host_that_restarts_hands_over_what_it_lends_and_does_not_start_what_has_moved(tmp_path):
