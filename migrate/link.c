@@ -290,6 +290,7 @@ static void received(struct link *l, const struct verbs_wc *wc, const struct lin
 
     l->heard = time_now();
     if (message_check(h, wc->byte_len, l->receive_sequence + 1, &l->receive_key, &why)) {
+        l->refused++;
         fail(l, why.text);
         return;
     }

@@ -53,6 +53,7 @@ struct link {
     char why[120]; /* then */
     u64 heard;     /* when anything last came, ns */
     u64 messages_sent, messages_received;
+    u32 refused; /* messages that were not believed */
     struct verbs_end end[LINK_QPS];
 };
 

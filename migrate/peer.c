@@ -294,7 +294,7 @@ static u64 poll_up(struct peer *p, u64 now)
         char text[sizeof(p->why)];
 
         str_copy(text, sizeof(text), p->link->failed ? p->link->why : "nothing was heard for 15 s");
-        p->refused += p->link->failed && p->link->receive_sequence != p->link->messages_received;
+        p->refused += p->link->refused;
         drop_link(p, text);
         return p->next;
     }

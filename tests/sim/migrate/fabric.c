@@ -9,6 +9,7 @@
 #define QPS     64
 #define TIMEOUT SEC(2)
 #define RNR     MSEC(1)
+#define LATE    USEC(500)
 
 struct fmr {
     struct verbs_mr base;
@@ -64,15 +65,19 @@ struct fdevice {
     u32 host;
     struct fmr *mr[MRS];
     struct fqp *qp[QPS];
+    u32 qps; /* behind the last one that there was */
     u32 next_key, next_qpn;
     struct fdone *done;
     struct fcq *cq;
+    u32 forged;
 };
 
 struct fabric {
     u64 random, delay, jitter;
+    u32 lose;
     struct fdevice *host[FABRIC_HOSTS];
     bool cut[FABRIC_HOSTS][FABRIC_HOSTS];
+    enum fabric_forgery forgery;
     u64 boots;
 };
 
@@ -125,6 +130,8 @@ static void done_later(struct fdevice *d, struct verbs_done *done, struct fmr *m
     struct fdone *e = malloc(sizeof(*e));
 
     *e = (struct fdone){done, mr, time_now() + delay(d->fabric), d->done};
+    if (fabric_below(d->fabric, 100) < d->fabric->lose)
+        e->at += fabric_below(d->fabric, LATE);
     d->done = e;
 }
 
@@ -273,6 +280,7 @@ static enum err create_qp(struct verbs_pd *pd, const struct verbs_qp_init *init,
         q->recv = calloc(init->max_recv_wr, sizeof(q->recv[0]));
         q->base.qp_num = ++d->next_qpn << 6 | i;
         d->qp[i] = q;
+        d->qps = MAX(d->qps, i + 1);
         *qp = &q->base;
         return OK;
     }
@@ -378,6 +386,8 @@ static enum err post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, s
         w->length += wr->sg_list[i].length;
     }
     w->execute_at = time_now() + delay(f);
+    if (fabric_below(f, 100) < f->lose) /* a packet, which is sent again */
+        w->execute_at += fabric_below(f, LATE);
     before = &q->send[(q->send_head - 1) % qp->max_send_wr];
     if (q->send_head != q->send_tail && w->execute_at < before->execute_at)
         w->execute_at = before->execute_at;
@@ -501,6 +511,27 @@ static void end_recv(struct fqp *r, enum wc_opcode opcode, u32 length, u32 imm)
     add_wc(r->base.recv_cq, &wc);
 }
 
+/* A message arrives; or, if somebody meddles, another one, or the same twice. */
+static void deliver(struct fqp *r, struct fwr *w)
+{
+    struct fabric *f = r->device->fabric;
+    unsigned copies = f->forgery == FORGERY_TWICE ? 2 : 1;
+
+    for (; copies && r->recv_tail != r->recv_head; copies--) {
+        u8 *first = local(&r->recv[r->recv_tail % r->base.max_recv_wr].sge), *to = first;
+
+        for (u32 i = 0; i < w->wr.num_sge; i++) {
+            memcpy(to, local(&w->sge[i]), w->sge[i].length);
+            to += w->sge[i].length;
+        }
+        if (f->forgery == FORGERY_CHANGED)
+            first[fabric_below(f, w->length)] ^= (u8)(1u << fabric_below(f, 8));
+        end_recv(r, WC_RECV, w->length, 0);
+        r->device->forged += f->forgery == FORGERY_CHANGED || (f->forgery && copies == 1);
+    }
+    f->forgery = FORGERY_NONE;
+}
+
 /* False: not yet. */
 static bool execute(struct fqp *q, struct fqp *r, struct fwr *w)
 {
@@ -512,17 +543,7 @@ static bool execute(struct fqp *q, struct fqp *r, struct fwr *w)
         return false;
     }
     switch (w->wr.opcode) {
-    case WR_SEND: {
-        struct frecv *v = &r->recv[r->recv_tail % r->base.max_recv_wr];
-        u8 *to = local(&v->sge);
-
-        for (u32 i = 0; i < w->wr.num_sge; i++) {
-            memcpy(to, local(&w->sge[i]), w->sge[i].length);
-            to += w->sge[i].length;
-        }
-        end_recv(r, WC_RECV, w->length, 0);
-        break;
-    }
+    case WR_SEND: deliver(r, w); break;
     case WR_RDMA_WRITE: good = copy(r, w, w->length, true); break;
     case WR_RDMA_WRITE_WITH_IMM: end_recv(r, WC_RECV_RDMA_WITH_IMM, 0, w->wr.imm); break;
     case WR_RDMA_READ: good = copy(r, w, w->length, false); break;
@@ -624,7 +645,7 @@ void fabric_run(struct fabric *f)
     do {
         any = false;
         for (u32 h = 0; h < FABRIC_HOSTS; h++)
-            for (u32 i = 0; f->host[h] && i < QPS; i++)
+            for (u32 i = 0; f->host[h] && i < f->host[h]->qps; i++)
                 if (f->host[h]->qp[i])
                     any |= run_qp(f->host[h]->qp[i]);
     } while (any);
@@ -657,7 +678,7 @@ u64 fabric_next(const struct fabric *f)
     for (u32 h = 0; h < FABRIC_HOSTS; h++) {
         if (!f->host[h])
             continue;
-        for (u32 i = 0; i < QPS; i++)
+        for (u32 i = 0; i < f->host[h]->qps; i++)
             if (f->host[h]->qp[i])
                 next = next_of(f->host[h]->qp[i], next);
         for (const struct fdone *e = f->host[h]->done; e; e = e->next)
@@ -729,6 +750,33 @@ void fabric_cut(struct fabric *f, u32 a, u32 b, bool cut)
 bool fabric_is_cut(const struct fabric *f, u32 a, u32 b)
 {
     return f->cut[a][b];
+}
+
+void fabric_lose(struct fabric *f, u32 percent)
+{
+    f->lose = percent;
+}
+
+void fabric_each_writable(const struct fabric *f, u32 host, void (*fn)(void *ctx, hpa_t frame),
+                          void *ctx)
+{
+    for (u32 i = 0; i < MRS; i++) {
+        const struct fmr *m = f->host[host]->mr[i];
+
+        for (u64 k = 0; m && m->base.access & ACCESS_REMOTE_WRITE && k < m->base.length / PAGE_SIZE;
+             k++)
+            fn(ctx, m->frame[k]);
+    }
+}
+
+void fabric_forge(struct fabric *f, enum fabric_forgery forgery)
+{
+    f->forgery = forgery;
+}
+
+u32 fabric_forged(const struct fabric *f, u32 host)
+{
+    return f->host[host]->forged;
 }
 
 u32 fabric_keys(const struct fabric *f, u32 host)

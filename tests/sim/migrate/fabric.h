@@ -20,10 +20,20 @@ void fabric_kill(struct fabric *f, u32 host);
 /* Nothing passes between two hosts from now on; or it does again. */
 void fabric_cut(struct fabric *f, u32 a, u32 b, bool cut);
 bool fabric_is_cut(const struct fabric *f, u32 a, u32 b);
+/* So many of 100 requests come late, and so many ends of keys: something was lost and sent again. */
+void fabric_lose(struct fabric *f, u32 percent);
+/* Somebody meddles with the next message of any queue pair: it arrives changed, or twice. */
+enum fabric_forgery { FORGERY_NONE, FORGERY_CHANGED, FORGERY_TWICE };
+void fabric_forge(struct fabric *f, enum fabric_forgery forgery);
+/* How many such have come to a host since it was booted. */
+u32 fabric_forged(const struct fabric *f, u32 host);
 /* Does what is due now; and when there is something next. */
 void fabric_run(struct fabric *f);
 u64 fabric_next(const struct fabric *f);
 /* Keys that can be used, or whose end was not told yet. */
 u32 fabric_keys(const struct fabric *f, u32 host);
+/* The frames of a host that another one can write. */
+void fabric_each_writable(const struct fabric *f, u32 host, void (*fn)(void *ctx, hpa_t frame),
+                          void *ctx);
 /* Told before a WRITE or READ touches memory; for checks. May be NULL. */
 extern void (*fabric_touches)(u32 host, hpa_t frame, bool write);

@@ -12,7 +12,7 @@
 #include "vmm/share/hash.h"
 #include "vmm/share/merge.h"
 
-#define MEMORY     GIB(1)
+#define MEMORY     GIB(1) /* at most */
 #define GROUP      1
 #define PORT_DELAY USEC(20)
 
@@ -28,6 +28,7 @@ struct datagram {
     u8 data[sizeof(struct hello)];
 };
 
+u64 world_memory = MEMORY;
 void (*world_on_event)(struct world *w);
 void (*world_on_tick)(struct world *w);
 void (*world_on_break)(void);
@@ -106,6 +107,7 @@ struct vm *world_vm(struct world *w, u32 host, const char *name, u64 pages)
         o++;
     snprintf(o->name, sizeof(o->name), "%s", name);
     o->memory = calloc(pages, PAGE_SIZE);
+    o->stopped_memory = calloc(pages, PAGE_SIZE);
     o->pages = pages;
     o->exists = true;
     vm = make_vm(&w->host[host], o);
@@ -251,15 +253,20 @@ void world_access(struct vm *vm)
     if (!at)
         return;
     memcpy(&expected, o->memory + page * PAGE_SIZE + word * 8, 8);
-    if (at[word] != expected)
+    if (at[word] != expected && !o->unknown)
         world_broken("VM %s on %s reads %llx at page %llu word %llu, and wrote %llx", o->name,
                      vm->host->name, (unsigned long long)at[word], (unsigned long long)page,
                      (unsigned long long)word, (unsigned long long)expected);
     if (!write)
         return;
-    value = fabric_random(w->fabric);
-    at[word] = value;
-    memcpy(o->memory + page * PAGE_SIZE + word * 8, &value, 8);
+    if (fabric_below(w->fabric, 16)) {
+        value = fabric_random(w->fabric);
+        at[word] = value;
+        memcpy(o->memory + page * PAGE_SIZE + word * 8, &value, 8);
+    } else { /* a guest clears pages, too */
+        memset(at, 0, PAGE_SIZE);
+        memset(o->memory + page * PAGE_SIZE, 0, PAGE_SIZE);
+    }
     o->counter = ++vm->counter;
 }
 
@@ -283,6 +290,8 @@ static void datagram(void *ctx, ip4_t to, const void *data, u32 size)
         d->from = h->number;
         d->to = to.v - 1;
         d->at = time_now() + PORT_DELAY + fabric_below(w->fabric, 50000);
+        if (copies > 1) /* one that comes twice may come very late */
+            d->at += fabric_below(w->fabric, SEC(3));
         memcpy(d->data, data, MIN(size, sizeof(d->data)));
         d->next = w->flying;
         w->flying = d;
@@ -358,6 +367,15 @@ static u32 describe(struct vm *vm, void *to, u32 size)
     return 8;
 }
 
+static u32 bit_of(const struct world *w, const char *name)
+{
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        if (!strcmp(w->oracle[i].name, name))
+            return 1u << i;
+    return 0;
+}
+
+/* A VM that is to be started here stands there, off, under its name. */
 static struct vm *make(void *ctx, const char *name, u64 memory, const void *description, u32 size,
                        char *text, u32 text_size)
 {
@@ -366,7 +384,8 @@ static struct vm *make(void *ctx, const char *name, u64 memory, const void *desc
     struct vm *vm;
 
     (void)description;
-    if (size != 8 || !o || memory != o->pages * PAGE_SIZE || find(ctx, name)) {
+    if (size != 8 || !o || memory != o->pages * PAGE_SIZE || find(ctx, name) ||
+        h->wants & bit_of(h->world, name)) {
         snprintf(text, text_size, "it cannot come");
         return NULL;
     }
@@ -377,9 +396,15 @@ static struct vm *make(void *ctx, const char *name, u64 memory, const void *desc
 
 static enum err stop(struct vm *vm, struct why *why)
 {
+    struct oracle *o = vm->oracle;
+
     (void)why;
+    for (unsigned i = 0; i < 4 && vm->host->world->guest_next < U64_MAX / 2; i++)
+        world_access(vm); /* it goes on until it stands */
     pmap_cancel_wait(&vm->pmap, &vm->waiter);
     vm->stopped = true;
+    memcpy(o->stopped_memory, o->memory, o->pages * PAGE_SIZE);
+    o->stopped_counter = o->counter;
     return OK;
 }
 
@@ -419,7 +444,10 @@ static void go_on(struct vm *vm)
 
 static void hold_merging(struct vm *vm, bool hold)
 {
-    (void)vm, (void)hold;
+    if (vm->held == hold)
+        world_broken("VM %s is %s twice", vm->oracle->name,
+                     hold ? "kept from sharing" : "let share");
+    vm->held = hold;
 }
 
 static void slow_down(struct vm *vm, u32 percent)
@@ -452,20 +480,48 @@ static enum err load(struct vm *vm, const void *from, u64 size, u64 stood_ns, st
     return OK;
 }
 
+static void not_its_own(void *ctx, hpa_t frame)
+{
+    const struct vm *vm = ctx;
+    const struct frame *f = frame_info(frame);
+
+    if (f->kind == FRAME_GUEST && f->owner == vm->pmap.owner)
+        world_broken("VM %s runs while another host can write its memory", vm->oracle->name);
+}
+
 static void run(struct vm *vm)
 {
+    struct oracle *o = vm->oracle;
+
+    fabric_each_writable(vm->host->world->fabric, vm->host->number, not_its_own, vm);
     if (!vm->loaded)
-        world_broken("VM %s runs without its state", vm->oracle->name);
-    if (vm->counter != vm->oracle->counter)
-        world_broken("VM %s runs with an old state: %llu, not %llu", vm->oracle->name,
-                     (unsigned long long)vm->counter, (unsigned long long)vm->oracle->counter);
+        world_broken("VM %s runs without its state", o->name);
+    if (vm->counter != o->counter && o->runner_died) {
+        memcpy(o->memory, o->stopped_memory, o->pages * PAGE_SIZE);
+        o->counter = o->stopped_counter;
+    }
+    if (vm->counter != o->counter && !o->unknown)
+        world_broken("VM %s runs with an old state: %llu, not %llu", o->name,
+                     (unsigned long long)vm->counter, (unsigned long long)o->counter);
+    o->runner_died = false;
     vm->running = true;
+}
+
+/* It is all here and never ran: then another host has it, or has had it run since, and died. */
+static void check_end(const struct vm *vm)
+{
+    const struct host *h = vm->host, *other = &h->world->host[!h->number];
+
+    if (vm->loaded && !vm->running && !vm->oracle->runner_died && !vm->oracle->unknown &&
+        !(other->alive && world_find(h->world, other->number, vm->oracle->name)))
+        world_broken("%s gives up VM %s, which nobody else has", h->name, vm->oracle->name);
 }
 
 static void end(struct vm *vm)
 {
     struct host *h = vm->host;
 
+    check_end(vm);
     pmap_cancel_wait(&vm->pmap, &vm->waiter);
     vm->running = false;
     for (unsigned i = 0; i < WORLD_VMS; i++)
@@ -489,14 +545,6 @@ static void say(void *ctx, const char *text)
 
     if (h->world->trace)
         printf("%9llu us  %s: %s\n", (unsigned long long)(time_now() / 1000), h->name, text);
-}
-
-static u32 bit_of(const struct world *w, const char *name)
-{
-    for (unsigned i = 0; i < WORLD_VMS; i++)
-        if (!strcmp(w->oracle[i].name, name))
-            return 1u << i;
-    return 0;
 }
 
 static bool holds(void *ctx, const char *name)
@@ -568,9 +616,16 @@ void world_kill(struct world *w, u32 host)
     fabric_kill(w->fabric, host);
     w->killed = true;
     for (unsigned i = 0; i < WORLD_VMS; i++)
-        if (h->vm[i])
+        if (h->vm[i]) {
             h->vm[i]->oracle->owner_died = true;
-    memset(h->vm, 0, sizeof(h->vm));
+            h->vm[i]->oracle->runner_died |= h->vm[i]->running && !h->vm[i]->stopped;
+        }
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        if (h->vm[i]) {
+            rmap_unregister(&h->vm[i]->pmap);
+            free(h->vm[i]);
+            h->vm[i] = NULL;
+        }
     h->alive = false;
     free(h->agent);
     h->agent = NULL;
@@ -598,10 +653,11 @@ void world_create(struct world *w, u64 seed)
     the_world = w;
     w->seed = seed;
     fake_reset();
-    fake_memory(MEMORY);
+    fake_memory(world_memory);
     thread_init();
     pmap_zero_frame = HPA(0);
     w->fabric = fabric_create(seed, 5000, 3000);
+    fabric_lose(w->fabric, 1);
     w->write_share = 50;
     w->tick_at = U64_MAX;
     fabric_touches = touches;
@@ -610,15 +666,37 @@ void world_create(struct world *w, u64 seed)
         world_boot(w, i);
 }
 
-void world_destroy(struct world *w)
+static void forget(struct world *w)
 {
     for (struct datagram *d = w->flying, *next; d; d = next) {
         next = d->next;
         free(d);
     }
-    for (unsigned i = 0; i < WORLD_VMS; i++)
+    w->flying = NULL;
+    for (unsigned i = 0; i < WORLD_VMS; i++) {
         free(w->oracle[i].memory);
+        free(w->oracle[i].stopped_memory);
+    }
+    memset(w->oracle, 0, sizeof(w->oracle));
+}
+
+void world_destroy(struct world *w)
+{
+    forget(w);
     fabric_destroy(w->fabric);
+}
+
+void world_restart(struct world *w)
+{
+    for (u32 i = 0; i < WORLD_HOSTS; i++)
+        if (w->host[i].alive)
+            world_kill(w, i);
+    forget(w);
+    w->killed = false;
+    fake_memory_again();
+    pmap_zero_frame = HPA(0);
+    for (u32 i = 0; i < WORLD_HOSTS; i++)
+        world_boot(w, i);
 }
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
@@ -686,6 +764,28 @@ static void poll_hosts(struct world *w)
     }
 }
 
+/* The scanner finds two equal pages, maybe of one VM. */
+static void run_scanner(struct world *w)
+{
+    const struct host *h = &w->host[fabric_below(w->fabric, WORLD_HOSTS)];
+    struct vm *a = h->vm[fabric_below(w->fabric, WORLD_VMS)],
+              *b = h->vm[fabric_below(w->fabric, WORLD_VMS)];
+    u64 first, page;
+
+    if (!a || !b || a->held || b->held || !a->running || !b->running)
+        return;
+    page = fabric_below(w->fabric, (u32)a->oracle->pages);
+    first = fabric_below(w->fabric, (u32)b->oracle->pages);
+    for (u64 i = 0; i < b->oracle->pages; i++) {
+        u64 other = (first + i) % b->oracle->pages;
+
+        if ((a == b && other == page) || !equal(a, page, b, other))
+            continue;
+        (void)world_merge(a, page, b, other);
+        return;
+    }
+}
+
 static void run_guests(struct world *w)
 {
     if (time_now() < w->guest_next)
@@ -698,6 +798,8 @@ static void run_guests(struct world *w)
             if (vm && vm->running && !vm->stopped && fabric_below(w->fabric, 100) >= vm->slow)
                 world_access(vm);
         }
+    if (!fabric_below(w->fabric, 8))
+        run_scanner(w);
 }
 
 static u64 next_event(struct world *w)
@@ -755,7 +857,7 @@ void world_check(struct world *w)
                 runners += vm && vm->oracle == &w->oracle[i] && vm->running && !vm->stopped;
             }
         }
-        if (runners > 1)
+        if (runners > 1 && !w->oracle[i].unknown)
             world_broken("VM %s runs on %u hosts", w->oracle[i].name, runners);
     }
 }
@@ -921,7 +1023,7 @@ void world_check_quiet(struct world *w)
 {
     u64 there;
 
-    memset(expected, 0, sizeof(expected));
+    memset(expected, 0, world_memory / PAGE_SIZE * sizeof(expected[0]));
     distinct = 0;
     for (u32 i = 0; i < WORLD_HOSTS; i++)
         if (w->host[i].alive)

@@ -19,7 +19,13 @@ struct oracle {
     u64 counter;     /* in its registers */
     bool lost;       /* said to be lost */
     bool owner_died; /* a host was killed that had it */
+    /* A host was killed on which it ran. Who waits to hear whether it had gone on there, cannot know: it may run once more
+     * from where it stopped last. */
+    bool runner_died;
+    u8 *stopped_memory;
+    u64 stopped_counter;
     bool exists;
+    bool unknown; /* a peer says what it holds, and may lie: nothing is compared */
 };
 
 struct vm {
@@ -33,6 +39,7 @@ struct vm {
     } tlb[VM_TLB];
     struct pmap_waiter waiter;
     bool running, stopped, loaded, claimed;
+    bool held; /* its pages are not merged */
     u32 slow;
     u64 counter;
     char lost[AGENT_TEXT];
@@ -70,6 +77,8 @@ struct world {
     u64 tick_at;        /* world_on_tick is wanted then, ns */
 };
 
+/* Of the machine that all hosts are on; bytes. */
+extern u64 world_memory;
 void world_create(struct world *w, u64 seed);
 void world_destroy(struct world *w);
 /* A VM with so many pages of memory, running on that host. */
@@ -90,6 +99,8 @@ void world_access(struct vm *vm);
 /* Lets time pass until done (may be NULL) or for so long; false: it took longer. */
 bool world_run(struct world *w, bool (*done)(struct world *w), u64 ns);
 void world_kill(struct world *w, u32 host);
+/* All hosts are killed and booted anew, with all of the memory, and nothing is known of any VM. The heap must be empty. */
+void world_restart(struct world *w);
 void world_boot(struct world *w, u32 host);
 /* Instead of agent_poll, to measure it; or NULL. */
 extern u64 (*world_poll)(struct host *h);

@@ -18,6 +18,8 @@
 u8 *arch_direct_map;
 struct fake_seen fake_seen;
 static u64 tsc;
+static struct frame *memory_frames;
+static u64 memory_size;
 
 static void *map(u64 size)
 {
@@ -36,8 +38,19 @@ void fake_memory(u64 size)
 
     /* Memory of earlier tests stays mapped: the heap's free lists still point to it. */
     arch_direct_map = map(size);
-    frames_init_array(map(count * sizeof(struct frame)), count);
+    memory_frames = map(count * sizeof(struct frame));
+    memory_size = size;
+    frames_init_array(memory_frames, count);
     frames_add(MIB(1), size - MIB(1));
+}
+
+void fake_memory_again(void)
+{
+    u64 count = memory_size / PAGE_SIZE;
+
+    memset(memory_frames, 0, count * sizeof(struct frame));
+    frames_init_array(memory_frames, count);
+    frames_add(MIB(1), memory_size - MIB(1));
 }
 
 void fake_reset(void)

@@ -10,6 +10,8 @@ void fake_reset(void);
 /* RAM of that many bytes for arch_direct_map, from physical address 0; the first MiB is left out of the
  * frame allocator, which gets the rest. Zeroed, and only what is touched costs memory. */
 void fake_memory(u64 size);
+/* All of it is free again, whatever it was used for. Who still points to it must forget that, the heap too. */
+void fake_memory_again(void);
 /* Time goes on. A thread that has the CPU burns it. */
 void fake_advance(u64 ns);
 
