@@ -41,6 +41,11 @@ const char *message_name(enum message_type type)
     return (unsigned)type < MESSAGE_TYPES ? form[type].name : "unknown";
 }
 
+u64 message_size(enum message_type type, u32 count)
+{
+    return form[type].fixed + (u64)count * form[type].element;
+}
+
 void message_add_run(struct message_run_of *run, u32 *count, u32 n)
 {
     if (*count && run[*count - 1].first + run[*count - 1].count == n)
@@ -77,7 +82,7 @@ void message_seal(struct message_header *h, enum message_type type, u32 size, u6
 static enum err check_form(const struct message_header *h, u32 size, struct why *why)
 {
     const struct form *f;
-    u64 expected;
+    u32 count;
 
     if (size < sizeof(*h) || size > MESSAGE_SIZE || h->magic != MESSAGE_MAGIC || h->size != size)
         return why_set(why, E_FORMAT, "a message of %u bytes is none of Ferry's", size);
@@ -89,10 +94,8 @@ static enum err check_form(const struct message_header *h, u32 size, struct why 
     if (h->type >= MESSAGE_TYPES)
         return why_set(why, E_FORMAT, "a message of the unknown type %u", h->type);
     f = &form[h->type];
-    expected = f->fixed;
-    if (size >= f->fixed && f->element)
-        expected += (u64)((const struct message_list *)h)->count * f->element;
-    if (size != expected)
+    count = f->element && size >= f->fixed ? ((const struct message_list *)h)->count : 0;
+    if (size != message_size((enum message_type)h->type, count))
         return why_set(why, E_FORMAT, "a %s of %u bytes does not have the length of one", f->name,
                        size);
     return OK;

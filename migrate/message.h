@@ -40,6 +40,9 @@ enum message_type {
 /* "ask-grant". Never NULL. */
 const char *message_name(enum message_type type);
 
+/* Bytes of a message with so many elements; of one that has none, whatever the count. */
+u64 message_size(enum message_type type, u32 count);
+
 struct message_header {
     u32 magic;
     u8 version;

@@ -2,6 +2,7 @@
 # compiled by clang with coverage, ASan and UBSan. New inputs are kept in build/fuzz/corpus.
 FUZZ_CC := clang
 FUZZ_SANITIZE := address,undefined
+FUZZ_COVERAGE := fuzzer-no-link,
 FUZZ_CFLAGS := -std=gnu11 -O1 -g -I. -I$(B)/gen -DFERRY_HOST -fno-builtin -fno-omit-frame-pointer \
                -fno-sanitize-recover=all
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -10,6 +11,8 @@ FUZZ_SECONDS ?= 600
 FUZZ_RUNS ?= 200000
 # Each of these takes ten times as long for a run as the others, or more.
 FUZZ_SLOW := fuzz_config fuzz_hca fuzz_ip fuzz_roce_responder fuzz_vm_state
+# And these a hundred times.
+FUZZ_SLOWEST := fuzz_migrate
 # A target may have a dictionary beside it.
 FUZZ_DICT = $$([ ! -f tests/fuzz/$$t.dict ] || echo -dict=tests/fuzz/$$t.dict)
 FUZZ_FLAGS := -len_control=0 -max_len=4096 -artifact_prefix=$(B)/fuzz/
@@ -18,17 +21,22 @@ $(SIMD_OBJ:%=$(B)/fuzz/%): FUZZ_CFLAGS += $(SIMD_CFLAGS)
 $(B)/fuzz/kernel/crypto/crypto.o: FUZZ_CFLAGS += $(BEARSSL_INCLUDE)
 $(B)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	@echo "  FUZZCC $<"; $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) \
+	@echo "  FUZZCC $<"; $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=$(FUZZ_COVERAGE)$(FUZZ_SANITIZE) \
 	    -MMD -MP -c $< -o $@
 
 $(B)/fuzz/libferry.a: $(FUZZ_OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
+# With the hosts of the simulator, of which nothing is to be learnt.
+FUZZ_SIM := $(patsubst %,$(B)/fuzz/tests/sim/migrate/%.o,world fabric)
+$(FUZZ_SIM): FUZZ_COVERAGE :=
+$(B)/fuzz/bin/fuzz_migrate: $(FUZZ_SIM)
+
 $(B)/fuzz/bin/%: tests/fuzz/%.c $(B)/fuzz/libferry.a
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -MMD -MP -MF $@.d -o $@ $< \
-	    $(B)/fuzz/libferry.a -lbearssl
+	    $(filter %.o,$^) $(B)/fuzz/libferry.a -lbearssl
 
 .PHONY: fuzz fuzz-short
 fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%) ## fuzz each parser for FUZZ_SECONDS (600)
@@ -38,9 +46,11 @@ fuzz: $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%) ## fuzz each parser for FUZZ_SECONDS (60
 
 fuzz-short: $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%) ## a few seconds of each, always the same
 	@set -e; for t in $(FUZZ_TARGETS); do echo "== $$t"; \
-	    case " $(FUZZ_SLOW) " in *" $$t "*) runs=$$(($(FUZZ_RUNS) / 10));; *) runs=$(FUZZ_RUNS);; esac; \
+	    runs=$(FUZZ_RUNS); \
+	    case " $(FUZZ_SLOW) " in *" $$t "*) runs=$$(($(FUZZ_RUNS) / 10));; esac; \
+	    case " $(FUZZ_SLOWEST) " in *" $$t "*) runs=$$(($(FUZZ_RUNS) / 100));; esac; \
 	    $(B)/fuzz/bin/$$t -runs=$$runs -seed=1 $(FUZZ_FLAGS) $(FUZZ_DICT) \
 	    2>$(B)/fuzz/$$t.log || { cat $(B)/fuzz/$$t.log; false; }; \
 	    tail -1 $(B)/fuzz/$$t.log; done
 
--include $(FUZZ_OBJ:.o=.d) $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%.d)
+-include $(FUZZ_OBJ:.o=.d) $(FUZZ_SIM:.o=.d) $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%.d)
