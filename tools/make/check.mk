@@ -9,8 +9,8 @@ CHECK_JOBS ?= 2
 header_flags = $(if $(filter tests/% tools/%,$1),$(HOST_CFLAGS) -Itests/unit,$(if $(filter arch/x86_64/boot/%,$1),$(EFI_CFLAGS),$(KERNEL_CFLAGS)))
 header_check = echo '\#include "$1"' | $(CC) $(call header_flags,$1) -fsyntax-only -x c - || bad=1;
 
-.PHONY: check check-format check-headers check-layers check-cppcheck check-tidy format
-check: check-layers check-headers check-cppcheck check-tidy check-format ## style, layers, static analysis
+.PHONY: check check-format check-headers check-layers check-mutants check-cppcheck check-tidy format
+check: check-layers check-mutants check-headers check-cppcheck check-tidy check-format ## style, layers, static analysis
 
 check-format:
 	@echo "  CHECK format"; clang-format --dry-run -Werror $(CHECK_C) || \
@@ -25,6 +25,10 @@ check-headers:
 
 check-layers:
 	@echo "  CHECK layers"; tools/check-layers
+
+check-mutants:
+	@echo "  CHECK mutants"; tests/sim/migrate/mutants --check || \
+	    { echo 'check-mutants: tests/sim/migrate/mutants.txt must follow the source'; false; }
 
 # cppcheck's parser stumbles over attributes and inline assembly; it is told to skip them, and does not see then
 # what assembly writes to.

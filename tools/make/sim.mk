@@ -13,7 +13,7 @@ $(B)/sim/migrate: $(SIM_MIGRATE) $(wildcard tests/sim/migrate/*.h) $(B)/host/lib
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -o $@ $(SIM_MIGRATE) $(B)/host/libferry.a -lbearssl
 
-.PHONY: sim sim-soak sim-migrate sim-migrate-soak model
+.PHONY: sim sim-soak sim-migrate sim-migrate-soak sim-mutants model
 sim: $(B)/sim/roce ## two hosts on a bad line, for SEEDS (2000) seeds from FIRST (1) on
 	@$(B)/sim/roce $(FIRST) $(SEEDS) $(VERBOSE)
 
@@ -28,6 +28,9 @@ sim-migrate: $(B)/sim/migrate ## VMs move between hosts that fail, for SEEDS (20
 sim-migrate-soak: $(B)/sim/migrate-fast ## the same for 10^5 seeds and each pair of faults, without sanitizers
 	@$(B)/sim/migrate-fast 1 100000
 	@$(B)/sim/migrate-fast --pairs
+
+sim-mutants: $(B)/sim/migrate-fast ## each of many deliberate defects must make it fail (DEFECT=word: only those)
+	@tests/sim/migrate/mutants '$(CC) $(FAST_CFLAGS)' $(B)/fast/libmigrate.a $(DEFECT)
 
 model: ## spin proves the hand-off of a VM, and refutes defects of it
 	@tests/model/check

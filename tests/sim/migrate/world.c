@@ -657,7 +657,7 @@ void world_create(struct world *w, u64 seed)
     thread_init();
     pmap_zero_frame = HPA(0);
     w->fabric = fabric_create(seed, 5000, 3000);
-    fabric_lose(w->fabric, 1);
+    fabric_lose(w->fabric, 3);
     w->write_share = 50;
     w->tick_at = U64_MAX;
     fabric_touches = touches;
