@@ -74,13 +74,15 @@ static void put_lines(const char *text, size_t size)
     }
 }
 
-/* The lock is held. */
+/* Lines that wait go where a row ends, or above the one that is being edited. The lock is held. */
 static void put_waiting(void)
 {
     char more[64];
 
-    if (kept_whole || !at_line_start)
+    if (!waiting_size || kept_whole || (!at_line_start && !edited_size))
         return;
+    if (edited_size)
+        put_lines("\r\x1b[K", 4);
     put_lines(waiting, waiting_size);
     if (waiting_lost) {
         str_format(more, sizeof(more), "[%u more lines: see log]\n", waiting_lost);
@@ -88,6 +90,7 @@ static void put_waiting(void)
     }
     waiting_size = 0;
     waiting_lost = 0;
+    put_lines(edited, edited_size);
 }
 
 /* The lock is held. */
@@ -146,14 +149,8 @@ static void wait_for_place(const char *line, size_t size)
 void console_print_above(const char *line)
 {
     lock_acquire(&output_lock);
-    if (edited_size) {
-        put_lines("\r\x1b[K", 4);
-        put_lines(line, strlen(line));
-        put_lines(edited, edited_size);
-    } else {
-        wait_for_place(line, strlen(line));
-        put_waiting();
-    }
+    wait_for_place(line, strlen(line));
+    put_waiting();
     lock_release(&output_lock);
 }
 

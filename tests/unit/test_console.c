@@ -85,6 +85,18 @@ static void a_line_of_the_log_does_not_break_a_row(void **state)
     assert_sent("  1\r\nnews\r\nmore\r\n");
 }
 
+static void lines_that_waited_come_in_their_order_above_what_is_edited(void **state)
+{
+    (void)state;
+    console_print("50 %");
+    console_print_above("first\n");
+    assert_sent("50 %");
+    console_edit("> ab", 4, "\r> ab", 5);
+    assert_sent("> ab\r\033[Kfirst\r\n\r> ab");
+    console_print_above("second\n");
+    assert_sent("\r\033[Ksecond\r\n\r> ab");
+}
+
 static void the_log_waits_while_a_guest_has_the_terminal(void **state)
 {
     char line[81];
@@ -250,6 +262,7 @@ int main(void)
         TEST(a_guests_cr_lf_stays_as_it_is),
         TEST(a_line_of_the_log_goes_above_what_is_edited),
         TEST(a_line_of_the_log_does_not_break_a_row),
+        TEST(lines_that_waited_come_in_their_order_above_what_is_edited),
         TEST(the_log_waits_while_a_guest_has_the_terminal),
         TEST(long_output_on_a_slow_line_does_not_hold_up_timers),
         TEST(input_waits_until_it_is_read),
