@@ -14,10 +14,8 @@
 #include "vmm/state/state.h"
 #include "vmm/vm.h"
 
-#define LETTERS    16     /* datagrams that wait for the thread */
-#define TSC_PPM    500    /* that two hosts' TSC rates may differ */
-#define ASK_LIMIT  SEC(3) /* that somebody waits for other hosts to say whether they have a VM */
-#define ASK_PERIOD MSEC(20)
+#define LETTERS 16  /* datagrams that wait for the thread */
+#define TSC_PPM 500 /* that two hosts' TSC rates may differ */
 
 struct letter {
     ip4_t from;
@@ -419,12 +417,7 @@ static enum err ask(struct agent *a, void *ctx, struct why *why)
 
 static enum err may_start(const char *name, struct why *why)
 {
-    u64 end = time_now() + ASK_LIMIT;
-    enum err e;
-
-    while ((e = agent_call(ask, (void *)name, why)) == E_AGAIN && time_now() < end)
-        thread_sleep(ASK_PERIOD);
-    return e;
+    return agent_call(ask, (void *)name, why);
 }
 
 static void agent_start(const struct boot_info *boot)

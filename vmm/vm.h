@@ -91,9 +91,9 @@ struct vm {
 
 /* Makes a VM that is off. E_EXIST, E_NOMEM, E_UNSUPPORTED, E_RANGE. */
 enum err vm_create(struct vm **vm, const struct config_vm *config, struct why *why) MUST_CHECK;
-/* Loads its kernel and runs it; for one that is off or failed. What vm_may_start refuses is refused. May sleep. */
+/* Loads its kernel and runs it; for one that is off or failed. What vm_may_start refuses is refused. */
 enum err vm_start(struct vm *vm, struct why *why) MUST_CHECK;
-/* Whether no other host has a VM of that name; NULL: there are no others. May sleep. E_AGAIN: that is not known yet. */
+/* Whether no other host has a VM of that name; NULL: there are no others. E_AGAIN: that is not known yet, they are asked. */
 extern enum err (*vm_may_start)(const char *name, struct why *why);
 enum err vm_pause(struct vm *vm, struct why *why) MUST_CHECK;
 enum err vm_resume(struct vm *vm, struct why *why) MUST_CHECK;

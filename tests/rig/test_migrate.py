@@ -5,8 +5,9 @@ import time
 import pytest
 
 from conftest import guest_files
-from host import LINUX_LIMIT
-from pair import drained, figures, migrate, pair
+from host import LINUX_LIMIT, Host
+from pair import config, drained, figures, migrate, pair
+from wire import Wire
 
 
 @pytest.fixture
@@ -163,6 +164,19 @@ def test_a_host_that_restarts_hands_over_what_it_lends_and_does_not_start_what_h
         b.run("vm stop one")
         a.run("vm start one")
         a.wait_state("one", "running")
+
+
+def test_vms_that_wait_for_a_host_that_is_off_start_one_by_one_as_the_user_says(tmp_path):
+    names = [f"v{i}" for i in range(5)]
+    vms = "".join(f"vm {n}\n    memory 4M\n    kernel idle.elf\n    autostart yes\n" for n in names)
+    with Wire(tmp_path) as wire, \
+            Host("amd", name="alpha", files=guest_files(), config=config("alpha") + vms, nic=wire.end()) as a:
+        a.wait_log("VM v4 is not started yet: beta does not say whether it has v4", 60)
+        for name in names:
+            said = a.run(f"migrate resolve {name} --peer-is-off beta")
+            assert "error" not in said, said
+        for name in names:
+            a.wait_state(name, "running", 60)
 
 
 def test_a_host_asks_nobody_who_is_off_unless_the_user_says_so(tmp_path):

@@ -1,6 +1,11 @@
 /* `vm start`, `pause`, `resume`, `stop` and `destroy`. */
 #include "kernel/console.h"
+#include "kernel/thread.h"
+#include "kernel/timer.h"
 #include "vmm/shell/shell_vm.h"
+
+#define ASK_LIMIT  SEC(3)
+#define ASK_PERIOD MSEC(20)
 
 /* Carries out one of them, and says what became of the VM. */
 static enum err control(const char *name, enum err (*act)(struct vm *vm, struct why *why),
@@ -16,10 +21,21 @@ static enum err control(const char *name, enum err (*act)(struct vm *vm, struct 
     return e;
 }
 
+/* Other hosts may have to be asked first. */
+static enum err start(struct vm *vm, struct why *why)
+{
+    u64 end = time_now() + ASK_LIMIT;
+    enum err e;
+
+    while ((e = vm_start(vm, why)) == E_AGAIN && time_now() < end)
+        thread_sleep(ASK_PERIOD);
+    return e;
+}
+
 static enum err run_start(unsigned argc, char **argv, struct why *why)
 {
     (void)argc;
-    return control(argv[0], vm_start, "runs", why);
+    return control(argv[0], start, "runs", why);
 }
 SHELL_COMMAND(
     vm_start, .name = "vm start", .args = "NAME", .min = 1, .max = 1, .run = run_start,
