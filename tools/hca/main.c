@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -31,6 +32,10 @@ static const char usage[] =
     "data path too\n"
     "  --control PATH         a unix datagram socket that takes faults at run time\n"
     "  --fault NAME[=VALUE][@N]   at the N-th command, or at once:\n";
+
+#define LID_MOST   0xbfff /* of unicast */
+#define PAGES_MOST (1u << 20)
+#define LOG_MOST   3
 
 struct program {
     struct hca hca;
@@ -65,17 +70,23 @@ static void parse_mac(u8 mac[6], const char *text)
 
     if (sscanf(text, "%x:%x:%x:%x:%x:%x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &end) != 6)
         die("not a MAC", text);
-    for (u32 i = 0; i < 6; i++)
+    for (u32 i = 0; i < 6; i++) {
+        if (m[i] > 0xff)
+            die("not a MAC", text);
         mac[i] = (u8)m[i];
+    }
 }
 
-static u32 parse_number(const char *text)
+static u32 parse_number(const char *option, const char *text, u32 least, u32 most)
 {
     char *end;
     unsigned long n = strtoul(text, &end, 0);
 
-    if (!*text || *end || n > 1u << 20)
-        die("not a number", text);
+    if (!*text || *end || n < least || n > most) {
+        fprintf(stderr, "hca: --%s takes a number from %u to %u, not %s\n", option, least, most,
+                text);
+        exit(2);
+    }
     return (u32)n;
 }
 
@@ -130,13 +141,13 @@ static void take_option(struct program *p, int option, char *text)
     switch (option) {
     case MAC: parse_mac(p->options.mac, text); break;
     case PORT_TYPE: take_port_type(p, text); break;
-    case LID: p->options.lid = (u16)parse_number(text); break;
+    case LID: p->options.lid = (u16)parse_number("lid", text, 1, LID_MOST); break;
     case WIRE: p->wire = text; break;
     case LINK_DOWN: p->link_down = true; break;
     case NO_UMR: p->options.umr = false; break;
-    case BOOT: p->options.boot_pages = parse_number(text); break;
-    case INIT: p->options.init_pages = parse_number(text); break;
-    case LEVEL: p->options.level = (int)parse_number(text); break;
+    case BOOT: p->options.boot_pages = parse_number("boot-pages", text, 0, PAGES_MOST); break;
+    case INIT: p->options.init_pages = parse_number("init-pages", text, 0, PAGES_MOST); break;
+    case LEVEL: p->options.level = (int)parse_number("log-level", text, 0, LOG_MOST); break;
     case CONTROL: p->control = text; break;
     case HELP: help(); break;
     case LOG:
@@ -170,11 +181,13 @@ static int listen_to(const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct stat old;
 
     snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-    unlink(path);
+    if (!stat(path, &old) && S_ISSOCK(old.st_mode)) /* of an earlier run */
+        unlink(path);
     if (bind(fd, (void *)&a, sizeof(a)))
-        die("--control", strerror(errno));
+        die("--control: no socket can be made there", strerror(errno));
     return fd;
 }
 
