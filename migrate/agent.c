@@ -55,15 +55,20 @@ enum err agent_add_peer(struct agent *a, const char *name, ip4_t address, const 
 
 /* --- VMs that must stay -------------------------------------------------------------------------------------- */
 
-static bool is_needed(const struct agent *a, const struct vm *vm)
+struct move *agent_leaving(struct agent *a, const struct vm *vm)
+{
+    for (unsigned i = 0; vm && i < AGENT_MOVES; i++)
+        if (a->out[i].out && a->out[i].vm == vm)
+            return &a->out[i];
+    return NULL;
+}
+
+static bool is_needed(struct agent *a, const struct vm *vm)
 {
     for (unsigned i = 0; i < AGENT_BORROWS; i++)
         if (a->borrow[i].used && a->borrow[i].vm == vm)
             return true;
-    for (unsigned i = 0; i < AGENT_MOVES; i++)
-        if (a->out[i].vm == vm && a->out[i].out)
-            return true;
-    return false;
+    return agent_leaving(a, vm);
 }
 
 struct vm *agent_claim(struct agent *a, const char *name, struct why *why)
@@ -383,13 +388,14 @@ static enum err find_peer(struct agent *a, const char *host, struct peer **p, st
     return OK;
 }
 
-static struct move *active_move(struct agent *a, const char *vm)
+struct move *agent_active_move(struct agent *a, const char *vm)
 {
     for (unsigned i = 0; i < AGENT_MOVES; i++) {
         struct move *m[] = {&a->out[i], &a->in[i]};
 
         for (unsigned k = 0; k < 2; k++)
-            if (m[k]->phase != MOVE_FREE && m[k]->phase < MOVE_DONE && str_equal(m[k]->name, vm))
+            if (m[k]->phase != MOVE_FREE && m[k]->phase < MOVE_DONE &&
+                (!vm || str_equal(m[k]->name, vm)))
                 return m[k];
     }
     return NULL;
@@ -403,7 +409,7 @@ enum err agent_move_to(struct agent *a, const char *name, const char *host, stru
 
     if (e)
         return e;
-    if (active_move(a, name))
+    if (agent_active_move(a, name))
         return why_set(why, E_STATE, "%s moves already: see `migrate list`", name);
     return outgoing_begin(a, name, p, move, why);
 }
@@ -426,7 +432,7 @@ enum err agent_move_from(struct agent *a, const char *vm, const char *host, stru
 
 enum err agent_cancel(struct agent *a, const char *vm, struct why *why)
 {
-    struct move *m = active_move(a, vm);
+    struct move *m = agent_active_move(a, vm);
 
     if (!m)
         return why_set(why, E_NOENT, "%s does not move", vm);
@@ -438,7 +444,7 @@ enum err agent_cancel(struct agent *a, const char *vm, struct why *why)
 
 enum err agent_peer_is_off(struct agent *a, const char *vm, const char *host, struct why *why)
 {
-    struct move *m = active_move(a, vm);
+    struct move *m = agent_active_move(a, vm);
     struct peer *p = agent_peer(a, host);
 
     if (!p)

@@ -117,12 +117,11 @@ extern const char *const move_phase_name[MOVE_PHASES];
 struct move_figures {
     u64 began, ended, stopped; /* ns; 0: not yet */
     u32 round;
-    u64 pages_written;  /* page payloads by RDMA WRITE; resent ones again */
-    u64 pages_resent;   /* of these */
-    u64 pages_deferred; /* shown as REMOTE at the target */
-    u64 pages_alias;    /* shared inside the VM: cross once */
-    u64 pages_home;     /* taken back without a transfer */
-    u64 pages_zero;
+    u64 pages_written;               /* page payloads by RDMA WRITE; resent ones again */
+    u64 pages_resent;                /* of these */
+    u64 pages_deferred;              /* shown as REMOTE at the target */
+    u64 pages_alias;                 /* shared inside the VM: cross once */
+    u64 pages_home;                  /* taken back without a transfer */
     u64 pages_taken_over;            /* found at the target */
     u64 description_bytes;           /* control messages that name pages */
     u64 nonzero_pages, shared_pages; /* at the beginning: not zeros; of these with users outside */
@@ -237,13 +236,11 @@ struct key peer_content_key(const struct peer *p);
 struct move *agent_find_move(struct move *moves, const struct peer *p, const struct epoch *e);
 struct lease *agent_find_lease(const struct peer *p, const struct epoch *e);
 void agent_say(struct agent *a, const char *format, ...) PRINTF_LIKE(2, 3);
-/* holder.c */
-void holder_message(struct peer *p, const struct message_holder *m);
-u64 holder_poll(struct agent *a);
-/* There is one more to ask. */
-void holder_link_up(struct agent *a);
-/* The operator's word; false: no such VM is to be started. */
-bool holder_peer_is_off(struct peer *p, const char *vm);
+/* The migration of a VM from here that still needs it, also while the last pages of one that was aborted are on their way;
+ * or NULL. */
+struct move *agent_leaving(struct agent *a, const struct vm *vm);
+/* A migration that goes on, in either direction, of that VM or (NULL) any; or NULL. */
+struct move *agent_active_move(struct agent *a, const char *vm);
 /* For link_poll: what came over a link; ctx is the peer. */
 void agent_message(void *ctx, struct link *l, const struct message_header *h);
 void incoming_marker(void *ctx, struct link *l, u32 value);
@@ -256,6 +253,14 @@ void agent_forget(struct agent *a, const struct vm *vm);
 /* The link is up, with that boot of the peer; the link is gone. */
 void agent_link_up(struct peer *p, bool same_incarnation);
 void agent_link_down(struct peer *p);
+
+/* holder.c */
+void holder_message(struct peer *p, const struct message_holder *m);
+u64 holder_poll(struct agent *a);
+/* There is one more to ask. */
+void holder_link_up(struct agent *a);
+/* The operator's word; false: no such VM is to be started. */
+bool holder_peer_is_off(struct peer *p, const char *vm);
 
 /* outgoing.c, incoming.c: a message for that migration; what is due (returns when next). */
 u64 outgoing_poll(struct move *m);

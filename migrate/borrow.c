@@ -536,12 +536,9 @@ static void collect(struct borrow *b, u32 at, struct message_runs *m)
  * that was returned before that would not be known any more. */
 static bool goes_home(const struct borrow *b)
 {
-    const struct agent *a = b->peer->agent;
+    const struct move *m = agent_leaving(b->peer->agent, b->vm);
 
-    for (unsigned i = 0; i < AGENT_MOVES; i++)
-        if (a->out[i].out && a->out[i].vm == b->vm && a->out[i].peer == b->peer)
-            return true;
-    return false;
+    return m && m->peer == b->peer;
 }
 
 static void send_returns(struct borrow *b)

@@ -70,9 +70,8 @@ struct borrow {
     struct list waiting; /* fills */
     u64 slots, left;     /* with users */
     u32 fetching;
-    u64 cursor; /* draining: the next page */
-    u64 *
-        used_last; /* a bit for each page that comes before these: the guest used it last; NULL: none */
+    u64 cursor;     /* draining: the next page */
+    u64 *used_last; /* a bit for each page that comes before these; NULL: none */
     u64 used_next;
     u64 drain_next;
     u64 prefetch, prefetch_end; /* pages to be fetched ahead of a sweep */

@@ -36,8 +36,10 @@ static struct claim *new_claim(struct agent *a, const char *vm)
 static enum err refuse(struct agent *a, struct claim *c, struct why *why)
 {
     const struct peer *p = &a->peer[c->holder - 1];
-    enum err e = why_set(why, E_EXIST, "%s has %s: `migrate %s from %s` brings it here", p->name,
-                         c->name, c->name, p->name);
+    enum err e = why_set(why, E_EXIST,
+                         "%s has %s; to bring it here, `vm destroy %s` and then `migrate %s "
+                         "from %s`",
+                         p->name, c->name, c->name, c->name, p->name);
 
     c->name[0] = '\0';
     return e;

@@ -102,15 +102,6 @@ void outgoing_abort(struct move *m, const char *text)
     agent_say(m->peer->agent, "%s stays here: %s", m->name, m->text);
 }
 
-/* Also while the last pages of one that was aborted are on their way. */
-static bool moves_already(const struct agent *a, const struct vm *vm)
-{
-    for (unsigned i = 0; i < AGENT_MOVES; i++)
-        if (a->out[i].out && a->out[i].vm == vm)
-            return true;
-    return false;
-}
-
 /* The VM is claimed. */
 static enum err begin(struct agent *a, struct vm *vm, const char *name, struct peer *p,
                       struct move **move, struct why *why)
@@ -124,7 +115,7 @@ static enum err begin(struct agent *a, struct vm *vm, const char *name, struct p
     if (!m || !l)
         return why_set(why, E_NOMEM, "%s at once: wait for one to end",
                        m ? "there are 16 leases" : "4 VMs leave");
-    if (moves_already(a, vm))
+    if (agent_leaving(a, vm))
         return why_set(why, E_STATE, "%s moves already: see `migrate list`", name);
     if (!a->ops->may_leave(vm, text, sizeof(text)))
         return why_set(why, E_STATE, "%s", text);

@@ -152,7 +152,7 @@ static enum err leave(unsigned argc, char **argv, const char *how, struct why *w
     if (e && !argc)
         return e;
     if (e)
-        console_printf("%s\n", why->text);
+        shell_print_wrapped(0, 0, why->text);
     CALL_HOOKS(going_down);
     console_printf("This host %s.\n", how);
     CALL_HOOKS(stop);

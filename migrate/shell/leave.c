@@ -1,4 +1,4 @@
-/* Before this host goes down: what it lends is handed over, and nothing may be on its way. */
+/* What this host lends is handed over: by `lend recall`, and before it goes down, when nothing may be on its way. */
 #include "kernel/console.h"
 #include "kernel/init.h"
 #include "kernel/shell.h"
@@ -9,20 +9,17 @@
 #define LOOK  MSEC(100)
 #define QUIET SEC(15) /* without a page handed over, after which a peer counts as dead */
 
-static enum err refuse_moves(const struct agent *a, struct why *why)
+static enum err refuse_moves(struct agent *a, struct why *why)
 {
-    for (unsigned i = 0; i < AGENT_MOVES; i++) {
-        const struct move *m[] = {&a->out[i], &a->in[i]};
+    const struct move *m = agent_active_move(a, NULL);
 
-        for (unsigned k = 0; k < 2; k++)
-            if (m[k]->phase != MOVE_FREE && m[k]->phase < MOVE_DONE)
-                return why_set(why, E_STATE,
-                               "%s is on its way %s %s (%s): let it arrive, or `migrate cancel "
-                               "%s`",
-                               m[k]->name, m[k]->outgoing ? "to" : "from", m[k]->peer->name,
-                               move_phase_name[m[k]->phase], m[k]->name);
-    }
-    return OK;
+    if (!m)
+        return OK;
+    return why_set(why, E_STATE,
+                   "%s is on its way %s %s (%s): let it arrive; until it is handed over, `migrate "
+                   "cancel %s` keeps it where it is",
+                   m->name, m->outgoing ? "to" : "from", m->peer->name, move_phase_name[m->phase],
+                   m->name);
 }
 
 static u64 pages_lent(const struct agent *a)
@@ -47,7 +44,9 @@ static enum err name_lost(const struct agent *a, struct why *why)
             str_format(text + used, sizeof(text) - used, "%s%s on %s", used ? ", " : "", l->vm,
                        l->peer->name);
     }
-    return why_set(why, E_STATE, "%llu pages are still lent, and would be lost with: %s",
+    return why_set(why, E_STATE,
+                   "%llu pages are still lent; try again when they can be fetched, or lose with "
+                   "--force: %s",
                    (unsigned long long)pages_lent(a), text);
 }
 
@@ -57,6 +56,14 @@ static enum err recall(struct agent *a, void *ctx, struct why *why)
     agent_recall(a);
     return OK;
 }
+
+static enum err run_recall(unsigned argc, char **argv, struct why *why)
+{
+    (void)argc, (void)argv;
+    return agent_call(recall, NULL, why);
+}
+SHELL_COMMAND(lend_recall, .name = "lend recall", .run = run_recall,
+              .help = "ask other hosts to fetch what they borrow, at once");
 
 static enum err drain(const struct agent *a, struct why *why)
 {
@@ -82,7 +89,7 @@ static enum err drain(const struct agent *a, struct why *why)
 static enum err leave(struct why *why)
 {
     struct why none;
-    const struct agent *a = agent_host(&none);
+    struct agent *a = agent_host(&none);
     enum err e = a ? refuse_moves(a, why) : OK;
 
     return e || !a ? e : drain(a, why);

@@ -210,18 +210,3 @@ SHELL_COMMAND(
     .more = "For VMs that come from now on. `on-write`, the default: what is read is fetched once "
             "and may still be shared here; what is written gets a frame of its own. `on-access`: "
             "each page gets its own frame when it is used.");
-
-static enum err recall(struct agent *a, void *ctx, struct why *why)
-{
-    (void)ctx, (void)why;
-    agent_recall(a);
-    return OK;
-}
-
-static enum err run_recall(unsigned argc, char **argv, struct why *why)
-{
-    (void)argc, (void)argv;
-    return agent_call(recall, NULL, why);
-}
-SHELL_COMMAND(lend_recall, .name = "lend recall", .run = run_recall,
-              .help = "ask other hosts to fetch what they borrow, at once");
