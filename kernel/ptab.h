@@ -58,8 +58,9 @@ u64 ptab_lookup(const struct ptab *t, u64 address, unsigned *level);
 /* Calls fn for every present leaf in [from, end), in order; it may clear bits of the entry, atomically. */
 void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
                     void (*fn)(void *ctx, u64 address, unsigned level, u64 *entry), void *ctx);
-/* The same for what a CPU may have used since the last call: tables of 4 KiB leaves are left out whose accessed bit it has not set.
- * Between two calls every translation must be flushed once, after the first has returned. (SDM 3C 28.3.5; APM 2 15.25.6.) */
+/* The same for what a CPU may have used since the last call: tables of 4 KiB leaves are left out whose accessed bit it has
+ * not set. Between two calls every translation must be flushed once, after the first has returned. (SDM 3C 28.3.5; APM 2
+ * 15.25.5.) */
 void ptab_each_used_leaf(struct ptab *t, u64 from, u64 end,
                          void (*fn)(void *ctx, u64 address, unsigned level, u64 *entry), void *ctx);
 /* Is there a table, rather than a leaf or nothing, where a leaf of `level` for the address would be? */

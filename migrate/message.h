@@ -64,8 +64,8 @@ static inline bool epoch_equal(const struct epoch *a, const struct epoch *b)
     return a->incarnation == b->incarnation && a->n == b->n;
 }
 
-/* All but PING, PULL, PULL_REFUSED, ASK_HOLDER and HOLDER begin with the epoch. Those with a variable part have its number of elements
- * behind it; the elements end the message. */
+/* All but PING, PULL, PULL_REFUSED, ASK_HOLDER and HOLDER begin with the epoch. Those with a variable part have its number of
+ * elements behind it; the elements end the message. */
 struct message_list {
     struct message_header h;
     struct epoch epoch;
