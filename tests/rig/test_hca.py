@@ -55,9 +55,15 @@ def test_linux_finds_the_port_active(port_type):
         assert_clean(linux)
 
 
+def serve(linux, command):
+    """Starts a server of libibverbs' or perftest's, and returns when it listens: all do on TCP port 18515."""
+    linux.run(f"({command} >/tmp/server 2>&1 &)")
+    linux.run("until grep -q ':4853 .* 0A ' /proc/net/tcp /proc/net/tcp6; do sleep 0.1; done", timeout=60)
+
+
 def pingpong(server, client, address, gid):
     options = f"-n 100 -c {gid}"
-    server.run(f"(ibv_rc_pingpong {options} >/tmp/server 2>&1 &); sleep 1")
+    serve(server, f"ibv_rc_pingpong {options}")
     said = client.run(f"ibv_rc_pingpong {options} {address}", timeout=120)
     assert client.console.status == 0 and "100 iters" in said, said + server.run("cat /tmp/server")
 
@@ -93,7 +99,7 @@ OPTIONS = {tool: "" if tool == "ib_atomic_bw" else "-s 20000" for tool in PERFTE
 def perftest(server, client, tool):
     """A few messages; the client prints a line of figures."""
     command = f"{tool} -F -x {V2_GID} -n 40 {OPTIONS[tool]}"
-    server.run(f"({command} >/tmp/server 2>&1 &); sleep 1")
+    serve(server, command)
     said = client.run(f"{command} {TCP.format(1)}", timeout=120)
     assert client.console.status == 0 and re.search(r"^ *\d+ +40 ", said, re.M), said + server.run("cat /tmp/server")
 
@@ -142,12 +148,12 @@ def test_a_card_and_rdma_rxe_reach_each_other(wires):
         b.run(f"ip addr add {TCP.format(2)}/24 dev eth0; arp -s {ADDRESS.format(1)} {a.card.mac}")
         said = b.run("/rxe setup; ibv_devinfo -v")
         gid = int(re.search(rf"GID\[ *(\d+)\]:\s+::ffff:{ADDRESS.format(2)}", said).group(1))
-        a.run(f"(ibv_rc_pingpong -n 100 -c -m 1024 -g {V2_GID} >/tmp/server 2>&1 &); sleep 1")
+        serve(a, f"ibv_rc_pingpong -n 100 -c -m 1024 -g {V2_GID}")
         said = b.run(f"ibv_rc_pingpong -n 100 -c -m 1024 -g {gid} {TCP.format(1)}", timeout=120)
         assert b.console.status == 0 and "100 iters" in said, said + a.run("cat /tmp/server")
         for tool in PERFTEST:
             options = f"-F -n 40 {OPTIONS[tool]} {'-o 16' if tool in ('ib_read_bw', 'ib_atomic_bw') else ''}"
-            b.run(f"({tool} -x {gid} {options} >/tmp/server 2>&1 &); sleep 1")
+            serve(b, f"{tool} -x {gid} {options}")
             said = a.run(f"{tool} -x {V2_GID} {options} {TCP.format(2)}", timeout=120)
             assert a.console.status == 0 and re.search(r"^ *\d+ +40 ", said, re.M), said + b.run("cat /tmp/server")
         assert_clean(a)
