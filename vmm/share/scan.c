@@ -6,9 +6,10 @@
 #include "kernel/thread.h"
 #include "vmm/share/scan.h"
 
-#define TURN      64  /* pages of one VM before it is the next one's turn */
-#define PIECE     128 /* pages before others may have the CPU */
-#define BACK_OFF  32  /* the rate never falls below this part of what is set */
+#define TURN      64      /* pages of one VM before it is the next one's turn */
+#define PIECE     128     /* pages before others may have the CPU */
+#define SLICE     MSEC(5) /* or so long: a shoot-down waits for other CPUs */
+#define BACK_OFF  32      /* the rate never falls below this part of what is set */
 #define TICK      MSEC(10)
 #define NOW_LIMIT SEC(600)
 
@@ -134,7 +135,7 @@ static u64 work(u64 budget)
     struct member *m;
 
     share_enter();
-    while (done < budget && (m = next_member()))
+    while (done < budget && time_now() - start < SLICE && (m = next_member()))
         done += turn_of(m, MIN(budget - done, TURN));
     look_finish();
     if (hurry && !next_member())
@@ -147,10 +148,12 @@ static u64 work(u64 budget)
 /* What the rate allows for one tick; if that takes longer, the next follows at once. */
 static void tick(void)
 {
-    u64 end = time_now() + TICK, left = MAX(share_counts.rate_now * TICK / SEC(1), 1), done = 0;
+    u64 end = time_now() + TICK, left = MAX(share_counts.rate_now * TICK / SEC(1), 1);
+    u64 piece = 1, done = 0;
 
-    for (; left && share_counts.on && !hurry; left -= MIN(left, PIECE)) {
-        done += work(MIN(left, PIECE));
+    for (; piece && left && share_counts.on && !hurry; left -= MIN(left, piece)) {
+        piece = work(MIN(left, PIECE));
+        done += piece;
         thread_yield();
     }
     if (!done)
