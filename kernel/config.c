@@ -397,6 +397,18 @@ unsigned config_parse(struct config *c, const char *text, size_t size,
     return p.wrong;
 }
 
+bool config_same_vm(const struct config_vm *a, const struct config_vm *b)
+{
+    bool same = a->memory == b->memory && a->vcpus == b->vcpus &&
+                a->module_count == b->module_count && str_equal(a->name, b->name) &&
+                str_equal(a->group, b->group) && str_equal(a->kernel, b->kernel) &&
+                str_equal(a->initrd, b->initrd) && str_equal(a->cmdline, b->cmdline);
+
+    for (u32 i = 0; same && i < a->module_count; i++)
+        same = str_equal(a->module[i], b->module[i]);
+    return same;
+}
+
 void config_module_path(const char *module, char path[CONFIG_PATH])
 {
     size_t n = 0;

@@ -68,5 +68,7 @@ struct config {
 unsigned config_parse(struct config *c, const char *text, size_t size,
                       void (*wrong)(void *ctx, unsigned line, const char *what), void *ctx);
 
+/* Do both make the same machine? Where a line stands, and whether it starts by itself, is no part of it. */
+bool config_same_vm(const struct config_vm *a, const struct config_vm *b);
 /* The path of a module, without the arguments behind it. */
 void config_module_path(const char *module, char path[CONFIG_PATH]);

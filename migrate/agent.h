@@ -17,7 +17,7 @@
 #include "migrate/link.h"
 #include "vmm/memory/pmap.h"
 
-#define AGENT_MOVES   4 /* in each direction at once */
+#define AGENT_MOVES   32 /* in each direction, with those of the last minute */
 #define AGENT_LEASES  16
 #define AGENT_BORROWS 16
 #define AGENT_CLAIMS  CONFIG_MAX_VMS

@@ -10,6 +10,7 @@
 #include "kernel/shell.h"
 #include "kernel/string.h"
 #include "kernel/thread.h"
+#include "migrate/stand_in.h"
 #include "vmm/share/share.h"
 #include "vmm/state/state.h"
 #include "vmm/vm.h"
@@ -219,6 +220,18 @@ static bool is_sound(const struct description *d, const char *name, u64 memory)
     return c->name[0] && c->group[0];
 }
 
+/* Adds a reason where there is a VM of that name that is another, or is not off. */
+static void check_name(struct reasons *r, const struct config_vm *c)
+{
+    const struct vm *vm = vm_find(c->name);
+
+    if (vm && vm->state != VM_OFF)
+        add_reason(r, "there is a VM named %s already", c->name);
+    else if (vm && !config_same_vm(&vm->config, c))
+        add_reason(r, "there is another VM named %s, which is off; `vm destroy %s` removes it",
+                   c->name, c->name);
+}
+
 static struct vm *make(void *ctx, const char *name, u64 memory, const void *description, u32 size,
                        char *text, u32 text_size)
 {
@@ -232,14 +245,15 @@ static struct vm *make(void *ctx, const char *name, u64 memory, const void *desc
         add_reason(&r, "its description is not sound: both hosts need the same Ferry");
         return NULL;
     }
-    if (vm_find(name))
-        add_reason(&r, "there is a VM named %s already", name);
+    check_name(&r, &d->config);
     check_tsc(&r, d->tsc_khz);
     (void)!vm_cpuid_compatible(&d->cpuid, cpu_lacks, &r);
     if (r.used)
         return NULL;
-    if (vm_create_incoming(&vm, &d->config, &d->cpuid, &why)) {
+    if (stand_in_make_way(&d->config, &why) ||
+        vm_create_incoming(&vm, &d->config, &d->cpuid, &why)) {
         add_reason(&r, "%s", why.text);
+        stand_in_end(name, true);
         return NULL;
     }
     return vm;
@@ -269,9 +283,25 @@ static u64 state_size(struct vm *vm)
     return vm_state_size(vm);
 }
 
+static void arrive(struct vm *vm)
+{
+    stand_in_end(vm->config.name, false);
+    vm_arrive(vm);
+}
+
+static void end(struct vm *vm)
+{
+    char name[CONFIG_NAME];
+
+    str_copy(name, sizeof(name), vm->config.name);
+    vm_depart(vm);
+    stand_in_end(name, true);
+}
+
 /* It may be held for a hand-off that does not come about any more. */
 static void lost(struct vm *vm, const char *reason)
 {
+    stand_in_end(vm->config.name, false);
     vm_fail(vm, "%s", reason);
     vm_unclaim(vm);
 }
@@ -303,8 +333,8 @@ static const struct agent_ops ops = {
     .state_size = state_size,
     .save = vm_state_save,
     .load = vm_state_load,
-    .run = vm_arrive,
-    .end = vm_depart,
+    .run = arrive,
+    .end = end,
     .lost = lost,
     .say = say,
 };

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import guest_files
 from host import LINUX_LIMIT, Host
-from pair import config, drained, figures, migrate, pair
+from pair import config, connected, drained, figures, migrate, pair
 from wire import Wire
 
 
@@ -150,7 +150,7 @@ def test_vms_move_at_once_and_in_both_directions(patience, hosts):
 def test_a_host_that_restarts_hands_over_what_it_lends_and_does_not_start_what_has_moved(tmp_path):
     vm = "vm {}\n    memory 8M\n    kernel mover.elf\n    cmdline same=4 ticks=5000000 {}\n    autostart yes\n"
     more = {"alpha": vm.format("one", "") + vm.format("two", "seed=2")}
-    with pair("amd", tmp_path, guest_files(), more, restarts=True) as (a, b, _):
+    with pair("amd", tmp_path, guest_files(), more, restarts=True) as (a, b, wire):
         a.wait_state("two", "running")
         with a.console("two") as guest:
             guest.expect(r"round \d+", 60)
@@ -169,10 +169,15 @@ def test_a_host_that_restarts_hands_over_what_it_lends_and_does_not_start_what_h
         a.wait_state("two", "running")
         assert a.state("one")[0] == "off"
         assert "beta has one" in a.run("vm start one")
+        wire.loss = 100
+        assert "aborted" in b.run("migrate one to alpha", 90)
+        wire.loss = 0
         is_well(b, "one")
-        b.run("vm stop one")
-        a.run("vm start one")
-        a.wait_state("one", "running")
+        assert a.state("one")[0] == "off"
+        connected(b, "alpha")
+        migrate(b, "one", "alpha")  # where one stood, off
+        is_well(a, "one")
+        assert "no VM named" in b.run("vm info one")
 
 
 def test_vms_that_wait_for_a_host_that_is_off_start_one_by_one_as_the_user_says(tmp_path):

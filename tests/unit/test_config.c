@@ -337,6 +337,26 @@ static void the_path_of_a_module_ends_at_its_first_blank(void **state)
     assert_int_equal(strlen(path), CONFIG_PATH - 1);
 }
 
+static void two_vms_are_the_same_if_they_make_the_same_machine(void **state)
+{
+    static const char text[] = "vm a\n memory 8M\n kernel k\n module m x\n"
+                               "vm b\n memory 8M\n kernel k\n module m x\n autostart yes\n";
+    struct config_vm a, b;
+
+    (void)state;
+    assert_int_equal(config_parse(&config, text, sizeof(text) - 1, NULL, NULL), 0);
+    a = config.vm[0];
+    b = config.vm[1];
+    assert_false(config_same_vm(&a, &b));
+    b.name[0] = 'a';
+    assert_true(config_same_vm(&a, &b));
+    b.module[0][2] = 'y';
+    assert_false(config_same_vm(&a, &b));
+    b = a;
+    b.memory *= 2;
+    assert_false(config_same_vm(&a, &b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_nul_is_no_end),
         cmocka_unit_test(nobody_needs_to_listen),
         cmocka_unit_test(the_path_of_a_module_ends_at_its_first_blank),
+        cmocka_unit_test(two_vms_are_the_same_if_they_make_the_same_machine),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

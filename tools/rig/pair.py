@@ -29,6 +29,14 @@ def pair(kind, folder, files, more=None, **options):
         yield a, b, wire
 
 
+def connected(host, name, limit=60):
+    """Waits until it has a connection to that host."""
+    end = time.monotonic() + limit
+    while not re.search(rf"^ *{name} +\S+ +up ", host.run("peers"), re.M):
+        assert time.monotonic() < end, host.run("peers")
+        time.sleep(0.3)
+
+
 def migrate(source, vm, target, timeout=120):
     """Moves it, and returns the downtime in ms."""
     said = source.run(f"migrate {vm} to {target}", timeout)
