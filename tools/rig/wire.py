@@ -65,8 +65,11 @@ class End:
         return [self.random.random() * 100 < p for p in per_cent]
 
     def _open(self):
-        """The paths of this side's socket and of the other's."""
+        """The paths of this side's socket and of the other's. They are the same if an emulator is started again."""
         ours, theirs = (str(self.folder / f"wire-{self.number}-{side}") for side in "ab")
+        if self.socket:
+            Path(theirs).unlink(missing_ok=True)
+            return ours, theirs
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(ours)
         self.peer = theirs
@@ -86,8 +89,10 @@ class End:
 
     def bochs(self):
         """The line for a bochsrc."""
-        self.socket, port = _port_pair()
-        self.peer = ("127.0.0.1", port)
+        if not self.socket:
+            self.socket, port = _port_pair()
+            self.peer = ("127.0.0.1", port)
+        port = self.peer[1]
         return f"e1000: enabled=1, mac={self.mac}, ethmod=socket, ethdev={port}, script=none"
 
 
