@@ -227,17 +227,18 @@ static void lose_vm(struct agent *a, struct vm *vm, const char *text)
     a->ops->lost(vm, text);
 }
 
+/* The VM is told why before its vCPUs find that their pages do not come. */
 static void lose_borrow(struct agent *a, struct borrow *b)
 {
     char text[AGENT_TEXT];
 
     if (b->lost)
         return;
-    borrow_lose(b);
     str_format(text, sizeof(text), "%s was restarted and has lost %llu pages that it lent to %s",
                b->peer->name, (unsigned long long)b->left, b->name);
     if (b->left && b->vm)
         lose_vm(a, b->vm, text);
+    borrow_lose(b);
 }
 
 /* The peer has lost all that it knew. */

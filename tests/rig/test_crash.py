@@ -8,6 +8,7 @@ import pexpect
 import pytest
 
 from conftest import guest_files
+from host import state_in
 from pair import drained, migrate, pair
 from test_migrate import is_well, start
 
@@ -23,11 +24,9 @@ def wait_quiet(host, vm, limit=60):
     """Until nothing is under way for that VM: it runs here and has all its pages, or this host has no more of it."""
     end = time.monotonic() + limit
     while True:
-        moves, here = host.run("migrate list"), vm in host.run("vm list")
-        state, reason = host.state(vm) if here else ("gone", "")
-        if vm not in moves and (not here or state == "running"):
-            return state, reason
-        if state == "failed":
+        moves, info = host.run("migrate list"), host.run(f"vm info {vm}")
+        state, reason = state_in(info) if "no VM named" not in info else ("gone", "")
+        if vm not in moves and state in ("gone", "running") or state == "failed":
             return state, reason
         assert time.monotonic() < end, (state, reason, moves, host.run("log"))
         time.sleep(0.5)

@@ -36,6 +36,13 @@ def plain(text):
     return _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "")
 
 
+def state_in(info):
+    """The state that `vm info` says, and its reason."""
+    m = re.search(r"^state +(\w+)(?: \(([^)]*)\))?", info, re.M)
+    assert m, info
+    return m.group(1), " ".join((m.group(2) or "").split())
+
+
 class Console:
     """A guest's serial line, through `vm console`."""
 
@@ -170,10 +177,7 @@ class Host:
 
     def state(self, vm):
         """The state of a VM, as `vm info` says it, with its reason."""
-        text = self.run(f"vm info {vm}")
-        m = re.search(r"^state +(\w+)(?: \(([^)]*)\))?", text, re.M)
-        assert m, text
-        return m.group(1), " ".join((m.group(2) or "").split())
+        return state_in(self.run(f"vm info {vm}"))
 
     def log(self):
         """The log in one line, as the shell breaks it anywhere."""

@@ -280,6 +280,8 @@ static bool order(const char *name)
 
     if (!runs_on(name, from) || !connected(&w))
         return false;
+    if (plan.pull && world_find(&w, !from, name)) /* it is on its way: an earlier wish */
+        return true;
     if (plan.pull ? agent_move_from(target, name, w.host[from].name, &why)
                   : agent_move_to(source, name, w.host[!from].name, &m, &why))
         world_broken("%s", why.text);
