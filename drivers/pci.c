@@ -37,8 +37,11 @@ void pci_enable(const struct pci_device *d)
 
 void pci_stop_all(void)
 {
-    const struct pci_device *d;
+    struct pci_device *d;
 
+    for (unsigned i = 0; (d = pci_at(i)); i++)
+        if (d->driver && d->driver->stop)
+            d->driver->stop(d);
     for (unsigned i = 0; (d = pci_at(i)); i++)
         if (d->driver)
             pci_write(d, PCI_COMMAND, pci_read(d, PCI_COMMAND) & 0xffff & ~(u32)PCI_COMMAND_MASTER);

@@ -47,6 +47,8 @@ struct pci_driver {
     } * ids; /* ends with zeros */
     /* Takes the device into use. A refusal is logged, and the device left alone. */
     enum err (*start)(struct pci_device *d, struct why *why);
+    /* May be NULL: before reboot and poweroff, ends what the device does for this host. */
+    void (*stop)(struct pci_device *d);
 };
 #define PCI_DRIVER(symbol, ...)                                                                    \
     static const struct pci_driver pci_driver_##symbol                                             \

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator import BUILD, Card
+from emulator import BUILD
 from hca import PERFTEST, TOOLS, HcaLinux, with_libraries
-from host import Host
 from linux import Linux
 from wire import Wire
 
@@ -192,16 +191,6 @@ def test_linux_notices_a_card_that_fails(fault, said):
         bring_up(linux)
         linux.card.fault(fault)
         linux.run(f"until dmesg | grep -q '{said}'; do sleep 0.5; done", timeout=60)
-
-
-def test_a_host_of_ours_boots_with_the_card(kind):
-    """Its driver comes later; firmware finds the function, and leaves it alone."""
-    if kind == "intel":
-        pytest.skip("the card attaches to QEMU alone")
-    card = Card()
-    with Host(kind, card=card) as host:
-        assert "15b3:1017" in host.run("pci")
-    assert not card.refusals(), card.refusals()
 
 
 def test_help_has_a_line_to_attach_it_by_hand():

@@ -1,0 +1,224 @@
+/* One card of the mlx5 family, between the files of its driver. Sections named in comments are those of the public
+ * "Ethernet Adapters Programming Manual"; fields and opcodes have the names of Linux's mlx5_ifc.h (mlx_layout.h).
+ *
+ *     cmd.c               the command queue
+ *     bringup.c caps.c port.c pages.c   from any state to a port that is active, as a table of steps
+ *     eq.c health.c       what the card tells by itself
+ *     card.c              PCI, the card's thread, the list of cards
+ *
+ * One lock guards a card: its verbs device's. It is held for every access to registers and for what is marked "locked";
+ * commands wait without it. All may run on any CPU. */
+#pragma once
+#include "drivers/net/mlx/mlx_layout.h"
+#include "drivers/net/verbs.h"
+#include "drivers/pci.h"
+#include "kernel/thread.h"
+
+/* --- registers --------------------------------------------------------------------------------------- */
+
+/* On the build host a test has them. */
+#ifdef FERRY_HOST
+u32 mlx_reg_read(const u8 *bar, u32 offset);
+void mlx_reg_write(u8 *bar, u32 offset, u32 value);
+void mlx_relax(void);
+#else
+static inline void mlx_relax(void)
+{
+    arch_relax();
+}
+static inline u32 mlx_reg_read(const u8 *bar, u32 offset)
+{
+    return __builtin_bswap32(*(const volatile u32 *)(const void *)(bar + offset));
+}
+static inline void mlx_reg_write(u8 *bar, u32 offset, u32 value)
+{
+    *(volatile u32 *)(void *)(bar + offset) = __builtin_bswap32(value);
+}
+#endif
+
+/* --- memory that the card sees ------------------------------------------------------------------------- */
+
+/* A piece in one block of frames, zeroed; order 0 is 4 KiB. */
+struct mlx_memory {
+    hpa_t at;
+    u8 *p;
+    u32 order;
+};
+enum err mlx_memory_take(struct mlx_memory *mem, u64 size) MUST_CHECK;
+void mlx_memory_give_back(struct mlx_memory *mem); /* the card has forgotten it; NULL is harmless */
+
+/* --- what a card can --------------------------------------------------------------------------------- */
+
+struct mlx_caps {
+    u8 log_max_qp, log_max_qp_sz, log_max_cq, log_max_cq_sz, log_max_eq_sz, log_max_mkey,
+        log_max_pd;
+    u8 log_max_msg, log_max_ra_req_qp, log_max_ra_res_qp, cqe_version, num_ports;
+    u16 max_wqe_sz_sq, max_wqe_sz_rq; /* bytes */
+    u16 gids;
+    u16 sport_least, sport_most; /* UDP source ports, where the driver chooses them */
+    bool atomic, fast_teardown, sw_udp_sport, sw_owner_id, driver_version;
+    bool port_numbers; /* addresses name a port (num_vhca_ports) */
+    bool umr_no_entity_size, umr_no_atomic;
+};
+
+/* --- commands ----------------------------------------------------------------------------------------- */
+
+/* Blocks of a mailbox chain: input, output. */
+#define MLX_IN_BLOCKS  256u
+#define MLX_OUT_BLOCKS 16u
+/* Bytes of the longest input. */
+#define MLX_IN_MOST (MLX_CMD_INLINE + MLX_IN_BLOCKS * MLX_MAILBOX_DATA)
+
+struct mlx_slot {
+    u8 *entry;
+    u32 number;
+    struct mlx_memory in, out;
+    u32 in_blocks, out_blocks;
+    u8 token;
+    bool busy; /* locked */
+};
+
+enum { MLX_SLOT_WORK, MLX_SLOT_PAGES, MLX_SLOTS };
+
+struct mlx_cmdq {
+    struct mlx_memory queue;
+    u32 log_size, log_stride;
+    struct mlx_slot slot[MLX_SLOTS];
+    u64 sent, failed; /* commands */
+};
+
+/* --- pages of firmware ---------------------------------------------------------------------------------- */
+
+struct mlx_pages {
+    u64 *list; /* 0: was taken back */
+    u32 used, room, count;
+    u32 hint;   /* the last that came back was there */
+    s32 wanted; /* by events; locked */
+};
+
+/* --- a card ---------------------------------------------------------------------------------------------- */
+
+enum mlx_state {
+    MLX_DOWN, /* nothing of ours is in it */
+    MLX_UP,
+    MLX_DEAD, /* it failed, and does nothing any more */
+};
+
+struct mlx_model;
+struct mlx {
+    struct verbs_device base; /* its lock is the card's */
+    struct mlx *next;
+    struct pci_device *pci;
+    const struct mlx_model *model;
+    u8 *bar;
+    enum mlx_state state;
+    struct why failure; /* why it is not up */
+    u32 steps;          /* of the bring-up that stand */
+    char name[8];
+
+    struct mlx_cmdq cmdq;
+    struct mlx_pages pages;
+    struct mlx_caps caps;
+    u8 *in, *out; /* for long commands of the bring-up */
+
+    u32 uar; /* number; its page is bar + uar * 4096 */
+    u32 pd;  /* the driver's own */
+    u32 eqn;
+    u32 resd_lkey; /* names the host's memory by its physical addresses */
+    struct mlx_memory eq;
+    u32 eq_consumer;
+
+    u8 mac[6];
+    u32 ip; /* host order; 0: none */
+    char board[MLX_ADAPTER_PSID_SIZE + 1];
+    u16 fw[3];
+    u32 mtu;   /* of the port, bytes of Ethernet's payload */
+    u32 speed; /* Gbit/s; 0: unknown */
+    bool link;
+
+    /* What events have left for the card's thread. */
+    bool port_event, look_at_health;
+    u64 events[256]; /* by type */
+
+    u32 health_counter, health_misses;
+    u64 health_next; /* ns */
+    struct thread *thread;
+    bool leaving;
+};
+
+static inline struct mlx *mlx_of(struct verbs_device *device)
+{
+    return CONTAINER_OF(device, struct mlx, base);
+}
+static inline u8 *mlx_uar(const struct mlx *m)
+{
+    return m->bar + m->uar * MLX_UAR_SIZE;
+}
+
+/* cmd.c */
+
+/* Sends one and waits until the card has answered; without the lock, it takes it. The input begins with opcode and op_mod.
+ * Page requests are served meanwhile. Bounded: E_TIMEOUT takes the card down (mlx_fail). A refusal is E_IO, E_NOMEM where
+ * the card lacks what is asked for, E_AGAIN where it stayed busy; why says which status, in words. */
+enum err mlx_command(struct mlx *m, const void *in, u32 in_size, void *out, u32 out_size,
+                     struct why *why) MUST_CHECK;
+/* One of 16 bytes each way with a number at 8; number (may be NULL) is what comes back there. */
+enum err mlx_simple(struct mlx *m, enum mlx_opcode opcode, u32 op_mod, u32 value, u32 *number,
+                    struct why *why) MUST_CHECK;
+/* In the slot that is kept for them, which waits for no other. */
+enum err mlx_command_pages(struct mlx *m, const void *in, u32 in_size, void *out, u32 out_size,
+                           struct why *why) MUST_CHECK;
+const char *mlx_opcode_name(u32 opcode);
+enum err mlx_cmdq_start(struct mlx *m, struct why *why) MUST_CHECK;
+void mlx_cmdq_stop(struct mlx *m);
+/* Within a wait that has lasted so long: soon again, later, or much later. */
+void mlx_pause(u64 waited_ns);
+/* Waits for a field of the initialization segment; false: not within that time. */
+bool mlx_await(struct mlx *m, u32 field, u32 value, u64 limit);
+u32 mlx_iseg(struct mlx *m, u32 field);
+
+/* pages.c */
+enum err mlx_pages_for(struct mlx *m, u32 when,
+                       struct why *why) MUST_CHECK; /* MLX_PAGES_BOOT ... */
+/* Does what events have asked for. */
+void mlx_pages_serve(struct mlx *m);
+/* Until none is left there. */
+void mlx_pages_take_all(struct mlx *m);
+/* The card does no more: they are ours whatever it says. */
+void mlx_pages_forget(struct mlx *m);
+
+/* caps.c, port.c */
+enum err mlx_caps_set(struct mlx *m, struct why *why) MUST_CHECK;  /* before INIT_HCA */
+enum err mlx_caps_read(struct mlx *m, struct why *why) MUST_CHECK; /* and after it */
+enum err mlx_port_enable(struct mlx *m, struct why *why) MUST_CHECK;
+void mlx_port_disable(struct mlx *m);
+enum err mlx_address_set(struct mlx *m, struct why *why) MUST_CHECK;
+void mlx_address_clear(struct mlx *m);
+/* Reads link, speed and MTU. */
+enum err mlx_port_look(struct mlx *m, struct why *why) MUST_CHECK;
+
+/* bringup.c */
+/* From whatever state to a port that is administratively up; E_* leaves the card as MLX_DOWN. */
+enum err mlx_bring_up(struct mlx *m, struct why *why) MUST_CHECK;
+/* All of it back, in the opposite order; every page is ours afterwards. */
+void mlx_take_down(struct mlx *m);
+/* Whatever the card does, it stops: it reads and writes no memory afterwards. */
+void mlx_silence(struct mlx *m);
+
+/* eq.c */
+enum err mlx_eq_create(struct mlx *m, struct why *why) MUST_CHECK;
+void mlx_eq_destroy(struct mlx *m);
+/* Takes what events there are. */
+void mlx_eq_poll(struct mlx *m);
+
+/* health.c */
+/* Looks at what the card says of itself; true: it is well. */
+bool mlx_health(struct mlx *m);
+const char *mlx_syndrome_name(u32 syndrome);
+/* It is not to be used any more; what it was doing ends with errors. The card's thread does the rest. */
+void mlx_fail(struct mlx *m, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* card.c */
+struct mlx *mlx_cards(void);
+/* The verbs device of the first card whose port is active, or NULL. */
+struct verbs_device *mlx_host(void);

@@ -1,0 +1,331 @@
+/* The mlx5 driver's commands against the model of a card, in this process. */
+#include <string.h>
+#include "fake/fake.h"
+#include "fake/hca_card.h"
+#include "unit.h"
+#include "drivers/net/mlx/mlx.h"
+#include "kernel/frames.h"
+#include "kernel/heap.h"
+#include "kernel/host.h"
+
+#define MEMORY MIB(64)
+
+struct config host_config;
+static struct mlx *m;
+static struct pci_device pci;
+static u8 *bar;
+static u64 free_before;
+
+static u64 now(void)
+{
+    return time_now();
+}
+
+/* The function's configuration registers are the model's. */
+static u32 config_read(u8 bus, u8 slot, u8 function, u32 offset)
+{
+    return bus || slot || function ? 0xffffffff : cfg_read(&card.hca, offset, 4);
+}
+static void config_write(u8 bus, u8 slot, u8 function, u32 offset, u32 value)
+{
+    (void)bus, (void)slot, (void)function;
+    cfg_write(&card.hca, offset, value, 4);
+}
+static const struct pci_access config = {"the model", config_read, config_write};
+
+static struct mlx *new_card(void)
+{
+    struct mlx *new = heap_alloc(sizeof(*new));
+
+    new->pci = &pci;
+    new->bar = bar;
+    str_copy(new->name, sizeof(new->name), "mlx0");
+    return new;
+}
+
+static int setup(void **state)
+{
+    struct hca_options o = {.mac = {2, 0, 0, 0, 0, 1},
+                            .port_type = MLX_PORT_ETHERNET,
+                            .boot_pages = 20,
+                            .init_pages = 520,
+                            .umr = true};
+
+    (void)state;
+    fake_reset();
+    fake_memory(MEMORY);
+    card = (struct card){.memory = arch_direct_map};
+    thread_init();
+    hca_init(&card.hca, &o, NULL, now);
+    card.hca.range[0] = (struct memory_range){0, MEMORY, arch_direct_map, NULL, 0};
+    card.hca.ranges = 1;
+    host_config.prefix = 24;
+    memcpy(host_config.address, (u8[4]){192, 0, 2, 1}, 4);
+    pci_scan(&config);
+    pci = *pci_at(0);
+    pci.bar[0] = (struct pci_bar){.address = MIB(512), .size = HCA_BAR_SIZE};
+    bar = heap_alloc(PAGE_SIZE);
+    m = new_card();
+    free_before = frames_free();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    hca_free(&card.hca);
+    return 0;
+}
+
+static void up(void)
+{
+    struct why why = {""};
+
+    if (mlx_bring_up(m, &why))
+        fail_msg("%s", why.text);
+    assert_int_equal(m->state, MLX_UP);
+}
+
+/* Nothing is left anywhere. */
+static void down(void)
+{
+    mlx_take_down(m);
+    assert_int_equal(m->state, MLX_DOWN);
+    assert_int_equal(card.hca.page_count, 0);
+    assert_int_equal(frames_free(), free_before);
+}
+
+static void
+a_card_comes_up_with_its_port_active_and_goes_down_with_every_page_returned(void **state)
+{
+    (void)state;
+    up();
+    assert_true(m->link);
+    assert_int_equal(m->speed, 100);
+    assert_memory_equal(m->mac, card.hca.options.mac, 6);
+    assert_string_equal(m->board, "FRY0000000001");
+    assert_int_equal(card.hca.page_count, 540);
+    assert_int_equal(mlx_get(card.hca.roce_address[0], roce_address_source_l3_8),
+                     0xffffc0000201ull);
+    down();
+    assert_int_equal(card.hca.state, HCA_OFF);
+    assert_int_equal(card.hca.refused, 0);
+}
+
+static void it_takes_no_more_than_forty_commands(void **state)
+{
+    (void)state;
+    card.hca.options.boot_pages = 100;
+    card.hca.options.init_pages = 100;
+    hca_reset(&card.hca);
+    up();
+    print_message("%llu commands\n", (unsigned long long)m->cmdq.sent);
+    assert_true(m->cmdq.sent <= 40);
+    down();
+}
+
+static void a_card_that_a_crashed_system_left_running_comes_up(void **state)
+{
+    (void)state;
+    up();
+    m = new_card(); /* and the old one is forgotten, with all that the card has of it */
+    free_before = frames_free();
+    up();
+    down();
+    assert_int_equal(card.hca.refused, 0);
+}
+
+static void a_card_that_firmware_left_enabled_comes_up(void **state)
+{
+    (void)state;
+    card.hca.state = HCA_ENABLED;
+    up();
+    down();
+}
+
+static void without_an_address_it_comes_up_and_has_none(void **state)
+{
+    (void)state;
+    host_config.prefix = 0;
+    up();
+    assert_int_equal(m->ip, 0);
+    down();
+    assert_int_equal(card.hca.refused, 0);
+}
+
+static void a_port_of_infinibands_is_refused_with_what_would_help(void **state)
+{
+    struct why why = {""};
+
+    (void)state;
+    card.hca.options.port_type = MLX_PORT_IB;
+    hca_reset(&card.hca);
+    assert_int_equal(mlx_bring_up(m, &why), E_UNSUPPORTED);
+    assert_non_null(strstr(why.text, "LINK_TYPE_P1=ETH"));
+    assert_int_equal(card.hca.page_count, 0);
+    assert_int_equal(frames_free(), free_before);
+    assert_int_equal(card.hca.refused, 0);
+}
+
+/* --- pages ------------------------------------------------------------------------------------------------- */
+
+static void pages_are_given_while_a_command_waits_for_them(void **state)
+{
+    u32 pd;
+
+    (void)state;
+    up();
+    assert_true(fault_add(&card.hca, "page-request=700"));
+    assert_int_equal(mlx_simple(m, MLX_ALLOC_PD, 0, 0, &pd, NULL), OK);
+    assert_int_equal(card.hca.page_count, 1240);
+    assert_int_equal(mlx_simple(m, MLX_DEALLOC_PD, 0, pd, NULL, NULL), OK);
+    down();
+    assert_int_equal(card.hca.refused, 0);
+}
+
+static void pages_that_firmware_offers_are_taken_back(void **state)
+{
+    (void)state;
+    up();
+    pages_request(&card.hca, 10);
+    mlx_eq_poll(m);
+    mlx_pages_serve(m);
+    assert_int_equal(m->pages.count, 550);
+    pages_request(&card.hca, -10);
+    mlx_eq_poll(m);
+    mlx_pages_serve(m);
+    assert_int_equal(m->pages.count, 540);
+    assert_int_equal(card.hca.page_count, 540);
+    down();
+    assert_int_equal(card.hca.refused, 0);
+}
+
+static void where_there_is_no_memory_firmware_is_told_so(void **state)
+{
+    (void)state;
+    up();
+    pages_request(&card.hca, 1 << 20);
+    mlx_eq_poll(m);
+    mlx_pages_serve(m);
+    assert_int_equal(card.hca.asked, 0);
+    assert_int_equal(m->pages.count, card.hca.page_count);
+    down();
+}
+
+/* --- what goes wrong -------------------------------------------------------------------------------------------- */
+
+static void a_command_that_is_refused_says_so_in_words(void **state)
+{
+    struct why why = {""};
+
+    (void)state;
+    up();
+    assert_int_equal(mlx_simple(m, MLX_DEALLOC_PD, 0, 0x4711, NULL, &why), E_NOENT);
+    assert_non_null(strstr(why.text, "DEALLOC_PD failed: no such resource (status 0x5"));
+    down();
+}
+
+static void
+a_command_that_is_never_answered_ends_in_a_sentence_and_the_card_is_silenced(void **state)
+{
+    struct why why = {""};
+
+    (void)state;
+    up();
+    assert_true(fault_add(&card.hca, "command-timeout"));
+    assert_int_equal(mlx_simple(m, MLX_ALLOC_PD, 0, 0, NULL, &why), E_TIMEOUT);
+    assert_non_null(strstr(why.text, "ALLOC_PD was not answered within 10 s"));
+    assert_int_equal(m->state, MLX_DEAD);
+    assert_int_equal(mlx_simple(m, MLX_ALLOC_PD, 0, 0, NULL, &why), E_IO);
+    mlx_take_down(m);
+    assert_int_equal(card.hca.nic_interface, MLX_NIC_DISABLED);
+    assert_int_equal(frames_free(), free_before);
+    up(); /* and works again */
+    down();
+}
+
+/* The n-th command of the bring-up is not answered, for each n. */
+static void a_bring_up_that_stops_anywhere_leaves_nothing_behind(void **state)
+{
+    struct why why;
+    char text[32];
+    u32 n = 1;
+
+    (void)state;
+    card.hca.options.init_pages = card.hca.wanted_init = 20;
+    for (;; n++) {
+        card.hca.commands = 0;
+        str_format(text, sizeof(text), "command-timeout@%u", n);
+        assert_true(fault_add(&card.hca, text));
+        if (mlx_bring_up(m, &why) == OK)
+            break;
+        assert_int_equal(m->state, MLX_DOWN);
+        assert_int_equal(frames_free(), free_before);
+    }
+    assert_true(n > 30);
+}
+
+static void an_internal_error_takes_the_card_down_with_its_syndrome(void **state)
+{
+    (void)state;
+    up();
+    assert_true(fault_add(&card.hca, "internal-error=7"));
+    mlx_eq_poll(m);
+    assert_true(m->look_at_health);
+    assert_false(mlx_health(m));
+    assert_int_equal(m->state, MLX_DEAD);
+    assert_non_null(strstr(m->failure.text, "syndrome 0x7"));
+    mlx_take_down(m);
+    assert_int_equal(frames_free(), free_before);
+}
+
+static void a_health_counter_that_stands_still_is_a_failure(void **state)
+{
+    (void)state;
+    up();
+    assert_true(mlx_health(m));
+    assert_true(fault_add(&card.hca, "health-stopped"));
+    for (u32 i = 0; i < 5; i++) {
+        fake_advance(SEC(2) + 1);
+        (void)mlx_health(m);
+    }
+    assert_int_equal(m->state, MLX_DEAD);
+    assert_non_null(strstr(m->failure.text, "stands still"));
+    mlx_take_down(m);
+}
+
+static void the_link_is_looked_at_when_an_event_says_so(void **state)
+{
+    (void)state;
+    up();
+    port_set(&card.hca, false);
+    mlx_eq_poll(m);
+    assert_true(m->port_event);
+    assert_int_equal(mlx_port_look(m, NULL), OK);
+    assert_false(m->link);
+    down();
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_card_comes_up_with_its_port_active_and_goes_down_with_every_page_returned),
+        TEST(it_takes_no_more_than_forty_commands),
+        TEST(a_card_that_a_crashed_system_left_running_comes_up),
+        TEST(a_card_that_firmware_left_enabled_comes_up),
+        TEST(without_an_address_it_comes_up_and_has_none),
+        TEST(a_port_of_infinibands_is_refused_with_what_would_help),
+        TEST(pages_are_given_while_a_command_waits_for_them),
+        TEST(pages_that_firmware_offers_are_taken_back),
+        TEST(where_there_is_no_memory_firmware_is_told_so),
+        TEST(a_command_that_is_refused_says_so_in_words),
+        TEST(a_command_that_is_never_answered_ends_in_a_sentence_and_the_card_is_silenced),
+        TEST(a_bring_up_that_stops_anywhere_leaves_nothing_behind),
+        TEST(an_internal_error_takes_the_card_down_with_its_syndrome),
+        TEST(a_health_counter_that_stands_still_is_a_failure),
+        TEST(the_link_is_looked_at_when_an_event_says_so),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
