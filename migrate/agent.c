@@ -316,7 +316,7 @@ static u64 poll_leases(struct agent *a)
 {
     bool ending = false;
 
-    for (unsigned i = 0; i < AGENT_LEASES; i++)
+    for (unsigned i = 0; a->leases && i < AGENT_LEASES; i++)
         ending |= lease_poll(&a->lease[i]);
     return ending ? time_now() + MSEC(1) : U64_MAX;
 }
@@ -324,13 +324,15 @@ static u64 poll_leases(struct agent *a)
 static u64 poll_borrows(struct agent *a)
 {
     u64 next = U64_MAX, at;
+    u32 left = a->borrows;
 
-    for (unsigned i = 0; i < AGENT_BORROWS; i++) {
+    for (unsigned i = 0; left && i < AGENT_BORROWS; i++) {
         struct borrow *b = &a->borrow[i];
         struct move *m;
 
         if (!b->used)
             continue;
+        left--;
         at = borrow_poll(b);
         next = MIN(next, at);
         if (!b->active || !borrow_is_over(b))
@@ -355,12 +357,12 @@ u64 agent_poll(struct agent *a)
         at = peer_poll(&a->peer[i]);
         next = MIN(next, at);
     }
-    for (unsigned i = 0; i < AGENT_MOVES; i++) {
-        if (a->out[i].phase != MOVE_FREE) {
+    for (unsigned i = 0; a->moving && i < AGENT_MOVES; i++) {
+        if (a->out[i].out) {
             at = outgoing_poll(&a->out[i]);
             next = MIN(next, at);
         }
-        if (a->in[i].phase != MOVE_FREE) {
+        if (a->in[i].in) {
             at = incoming_poll(&a->in[i]);
             next = MIN(next, at);
         }
@@ -423,7 +425,9 @@ enum err agent_move_from(struct agent *a, const char *vm, const char *host, stru
 
     if (e)
         return e;
-    if (a->ops->find(a->ctx, vm))
+    if (agent_active_move(a, vm))
+        return why_set(why, E_STATE, "%s moves already: see `migrate list`", vm);
+    if (a->ops->holds(a->ctx, vm))
         return why_set(why, E_EXIST, "there is a VM named %s here already", vm);
     m = link_room(p->link);
     str_copy(m->name, sizeof(m->name), vm);

@@ -174,10 +174,11 @@ struct agent {
     struct lease lease[AGENT_LEASES];
     struct borrow borrow[AGENT_BORROWS];
     struct claim claim[AGENT_CLAIMS];
-    u64 last_n;       /* number of the last migration */
-    u64 downtime_ns;  /* limit */
-    u64 drain_rate;   /* pages a second; 0: not by itself */
-    bool cache_reads; /* policy on-write; false: on-access */
+    u32 moving, leases, borrows, claims; /* of these, how many there is something to do for */
+    u64 last_n;                          /* number of the last migration */
+    u64 downtime_ns;                     /* limit */
+    u64 drain_rate;                      /* pages a second; 0: not by itself */
+    bool cache_reads;                    /* policy on-write; false: on-access */
     bool trusts;   /* a MAC says what a page holds: one that is here need not be read to be sure */
     u64 strangers; /* hellos of no peer */
 };

@@ -73,6 +73,7 @@ void borrow_begin(struct borrow *b, struct peer *peer, const struct epoch *epoch
                          .last_fault = U64_MAX - 1};
     str_copy(b->name, sizeof(b->name), name);
     list_init(&b->waiting);
+    peer->agent->borrows++;
     pmap->remote = &borrow_backing;
     pmap->lender = b;
     pmap->cache_reads = peer->agent->cache_reads;
@@ -235,7 +236,7 @@ static enum err borrow_fill(struct fill *fill)
 {
     struct borrow *b = fill->pmap->lender;
     struct slot *s = slot_of(b, fill->slot);
-    bool here;
+    bool here, posted;
 
     lock_acquire(&b->lock);
     if (b->lost) {
@@ -252,10 +253,11 @@ static enum err borrow_fill(struct fill *fill)
         list_append(&b->waiting, &fill->link);
         fetch_for(b, fill);
     }
+    posted = s->state == SLOT_FETCHING && b->prefetch >= b->prefetch_end;
     lock_release(&b->lock);
     if (here)
         pmap_fill_done(fill, OK);
-    else
+    else if (!posted)
         wake_agent(b);
     return OK;
 }
@@ -361,11 +363,10 @@ static void fetched(void *owner, u64 tag, bool good)
     else if (good)
         take_over(b, s);
     lock_release(&b->lock);
-    if (good && s->users) {
+    if (good && s->users)
         end_waiting(b, slot);
-        if (page != NO_PAGE)
-            settle_page(b, page);
-    }
+    if (good && s->users && page != NO_PAGE)
+        settle_page(b, page);
 }
 
 /* --- pages that come without a fault ------------------------------------------------------------------ */
@@ -521,15 +522,16 @@ static void collect(struct borrow *b, u32 at, struct message_runs *m)
 {
     struct borrow_chunk *c = b->chunk[at];
 
-    for (u32 k = 0; k < c->count && m->l.count < MESSAGE_ROOM / sizeof(m->run[0]); k++) {
-        if (!(c->to_return[k / 64] >> (k % 64) & 1))
-            continue;
-        c->to_return[k / 64] &= ~BIT(k % 64);
-        c->returns--;
-        b->to_return--;
-        b->figures.returned++;
-        message_add_run(m->run, &m->l.count, at * BORROW_CHUNK + k);
-    }
+    for (u32 w = 0; w < COUNT_OF(c->to_return); w++)
+        while (c->to_return[w] && m->l.count < MESSAGE_ROOM / sizeof(m->run[0])) {
+            u32 k = w * 64 + (u32)__builtin_ctzll(c->to_return[w]);
+
+            c->to_return[w] &= c->to_return[w] - 1;
+            c->returns--;
+            b->to_return--;
+            b->figures.returned++;
+            message_add_run(m->run, &m->l.count, at * BORROW_CHUNK + k);
+        }
 }
 
 /* Is the VM on its way to the lender? What is sent about its pages names slots, and waits until it fills a message: a slot
@@ -683,8 +685,11 @@ u64 borrow_poll(struct borrow *b)
 
     if (!b->used || !b->active || b->lost)
         return U64_MAX;
-    abandon_dropped(b);
-    help_waiting(b);
+    if (!list_empty(&b->waiting) ||
+        b->stuck_since) { /* who adds to it and cannot help himself wakes us */
+        abandon_dropped(b);
+        help_waiting(b);
+    }
     if (!b->left) /* the VM may be gone */
         b->prefetch = b->prefetch_end;
     if (b->peer->state == PEER_UP) {
@@ -725,4 +730,5 @@ void borrow_free(struct borrow *b)
     }
     heap_free(b->used_last);
     b->used = false;
+    b->peer->agent->borrows--;
 }

@@ -22,11 +22,18 @@ static struct claim *find_claim(struct agent *a, const char *vm)
     return NULL;
 }
 
+static void end_claim(struct agent *a, struct claim *c)
+{
+    c->name[0] = '\0';
+    a->claims--;
+}
+
 static struct claim *new_claim(struct agent *a, const char *vm)
 {
     for (unsigned i = 0; i < AGENT_CLAIMS; i++)
         if (!a->claim[i].name[0]) {
             a->claim[i] = (struct claim){.until = time_now() + STAYS};
+            a->claims++;
             str_copy(a->claim[i].name, sizeof(a->claim[i].name), vm);
             return &a->claim[i];
         }
@@ -36,12 +43,10 @@ static struct claim *new_claim(struct agent *a, const char *vm)
 static enum err refuse(struct agent *a, struct claim *c, struct why *why)
 {
     const struct peer *p = &a->peer[c->holder - 1];
-    enum err e = why_set(why, E_EXIST,
-                         "%s has %s; to bring it here, `vm destroy %s` and then `migrate %s "
-                         "from %s`",
-                         p->name, c->name, c->name, c->name, p->name);
+    enum err e = why_set(why, E_EXIST, "%s has %s; `migrate %s from %s` brings it here", p->name,
+                         c->name, c->name, p->name);
 
-    c->name[0] = '\0';
+    end_claim(a, c);
     return e;
 }
 
@@ -51,7 +56,7 @@ enum err agent_may_start(struct agent *a, const char *vm, struct why *why)
 
     if (a->ops->holds(a->ctx, vm)) {
         if (c)
-            c->name[0] = '\0';
+            end_claim(a, c);
         return why_set(why, E_EXIST, "%s is here already", vm);
     }
     if (!a->peers)
@@ -133,13 +138,13 @@ u64 holder_poll(struct agent *a)
 {
     u64 now = time_now(), next = U64_MAX;
 
-    for (unsigned i = 0; i < AGENT_CLAIMS; i++) {
+    for (unsigned i = 0; a->claims && i < AGENT_CLAIMS; i++) {
         struct claim *c = &a->claim[i];
 
         if (!c->name[0])
             continue;
         if (now >= c->until)
-            c->name[0] = '\0';
+            end_claim(a, c);
         else if (now >= c->next) {
             c->next = now + ASK_PERIOD;
             for (u32 k = 0; k < a->peers; k++)

@@ -67,6 +67,7 @@ static void release(struct move *m)
         frame_put(in->state_frames);
     heap_free(in);
     m->in = NULL;
+    m->peer->agent->moving--;
 }
 
 /* Adds a frame to a list that grows. */
@@ -496,6 +497,7 @@ void incoming_offer(struct peer *p, const struct message_offer *o)
         return;
     }
     in->borrow = b;
+    a->moving++;
     *m = (struct move){.phase = MOVE_COPYING,
                        .epoch = o->l.epoch,
                        .peer = p,

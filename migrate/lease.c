@@ -133,5 +133,6 @@ bool lease_poll(struct lease *l)
         free_chunk(l, l->chunk[i]);
     l->chunks = 0;
     l->used = false;
+    l->peer->agent->leases--;
     return false;
 }

@@ -75,6 +75,7 @@ static void release(struct move *m)
         frame_put(o->state);
     heap_free(o);
     m->out = NULL;
+    m->peer->agent->moving--;
     m->figures.ended = time_now();
     if (vm)
         agent_unclaim(m->peer->agent, vm);
@@ -114,7 +115,7 @@ static enum err begin(struct agent *a, struct vm *vm, const char *name, struct p
 
     if (!m || !l)
         return why_set(why, E_NOMEM, "%s at once: wait for one to end",
-                       m ? "there are 16 leases" : "4 VMs leave");
+                       m ? "there are 16 leases" : "32 VMs leave");
     if (agent_leaving(a, vm))
         return why_set(why, E_STATE, "%s moves already: see `migrate list`", name);
     if (!a->ops->may_leave(vm, text, sizeof(text)))
@@ -134,6 +135,8 @@ static enum err begin(struct agent *a, struct vm *vm, const char *name, struct p
     str_copy(m->name, sizeof(m->name), name);
     m->figures.began = time_now();
     *l = (struct lease){.used = true, .epoch = m->epoch, .peer = p};
+    a->moving++;
+    a->leases++;
     str_copy(l->vm, sizeof(l->vm), name);
     o->lease = l;
     a->ops->hold_merging(vm, true);

@@ -286,6 +286,8 @@ static u64 poll_up(struct peer *p, u64 now)
     struct link_events events = {.ctx = p, .message = agent_message, .marker = incoming_marker};
     bool more = link_poll(p->link, &events);
 
+    if (more) /* most often that was all */
+        more = link_poll(p->link, &events);
     if (!more) {
         verbs_req_notify_cq(p->link->cq);
         more = link_poll(p->link, &events);

@@ -5,7 +5,7 @@
  *                                     target(); prints how many pages went how
  *     migrate-costs stop MIB          the stop phase of a VM of that size, always with the same pages dirty: within
  *                                     stopped() and collect_stopped()
- *     migrate-costs fault             remote faults of a guest: within faulted() and served() */
+ *     migrate-costs fault read|write  remote faults of a guest: within faulted() and served() */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,7 +219,7 @@ static void count_stop(u64 mib)
     one = world_vm(&w, 0, "one", pages);
     for (u64 i = 0; i < pages; i++)
         if (world_is_ram(one, i))
-            must(world_touch(one, i), "a page is not there");
+            must(world_touch(one, i, false), "a page is not there");
     for (u64 i = 0; i < DIRTY; i++)
         world_fill(one, FIRST + i * STRIDE, 3 + i);
     world_on_event = write_some;
@@ -228,13 +228,14 @@ static void count_stop(u64 mib)
 }
 
 static struct vm *borrower;
+static bool writes;
 bool faulted(u64 page);
 u64 served(struct agent *a);
 
 /* Up to the comparison of what is read there. */
 __attribute__((noinline)) bool faulted(u64 page)
 {
-    return world_touch(borrower, page);
+    return world_touch(borrower, page, writes);
 }
 
 __attribute__((noinline)) u64 served(struct agent *a)
@@ -254,11 +255,12 @@ static bool is_here(struct world *world)
     return pmap_state(&borrower->pmap, pages) != PAGE_REMOTE;
 }
 
-static void count_faults(void)
+static void count_faults(bool write)
 {
     const struct borrow *b;
     u64 count = 0;
 
+    writes = write;
     begin(FIRST + PAGES);
     share_some(100);
     (void)move();
@@ -270,7 +272,8 @@ static void count_faults(void)
         must(world_run(&w, is_here, SEC(1)), "a page does not come");
     }
     printf("faults %llu pages\nreads %llu pages\nblocking %llu pages\n", (unsigned long long)count,
-           (unsigned long long)(b->figures.fetched_read + b->figures.prefetched),
+           (unsigned long long)(b->figures.fetched_read + b->figures.fetched_write +
+                                b->figures.prefetched),
            (unsigned long long)b->figures.blocking);
 }
 
@@ -280,8 +283,8 @@ int main(int argc, char **argv)
         count_move((u32)atoi(argv[2]));
     else if (argc == 3 && !strcmp(argv[1], "stop"))
         count_stop((u64)atoi(argv[2]));
-    else if (argc == 2 && !strcmp(argv[1], "fault"))
-        count_faults();
+    else if (argc == 3 && !strcmp(argv[1], "fault"))
+        count_faults(!strcmp(argv[2], "write"));
     else {
         moved(50);
         moved(80);

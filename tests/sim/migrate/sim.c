@@ -521,7 +521,7 @@ static u64 swept;
 static bool is_swept(struct world *world)
 {
     (void)world;
-    return world_touch(sweeper, swept);
+    return world_touch(sweeper, swept, false);
 }
 
 /* Reads pages in a row, at a pace; returns how many had to be waited for. */
@@ -579,7 +579,7 @@ static void use_some(void)
     expect(world_run(&w, is_prepared, SEC(1)), "the VM does not move");
     memset(sweeper->tlb, 0, sizeof(sweeper->tlb));
     for (u64 i = 0; i < USED; i++)
-        expect(world_touch(sweeper, used_page(i)), "a page of its own is not there");
+        expect(world_touch(sweeper, used_page(i), false), "a page of its own is not there");
 }
 
 static bool some_are_drained(struct world *world)

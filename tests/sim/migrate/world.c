@@ -195,9 +195,9 @@ static void differs(const struct vm *vm, u64 page, const u64 *is)
         (unsigned long long)must[first]);
 }
 
-bool world_touch(struct vm *vm, u64 page)
+bool world_touch(struct vm *vm, u64 page, bool write)
 {
-    const u8 *at = vm->waiter.waiting ? NULL : translate(vm, page, false);
+    const u8 *at = vm->waiter.waiting ? NULL : translate(vm, page, write);
 
     if (at && memcmp(at, vm->oracle->memory + page * PAGE_SIZE, PAGE_SIZE) != 0)
         differs(vm, page, (const void *)at);
@@ -825,14 +825,14 @@ bool world_run(struct world *w, bool (*done)(struct world *w), u64 ns)
     while (time_now() < end_at) {
         u64 next;
 
-        if (done && done(w))
-            return true;
         if (time_now() >= w->tick_at)
             world_on_tick(w);
         fabric_run(w->fabric);
         deliver_datagrams(w);
         poll_hosts(w);
         run_guests(w);
+        if (done && done(w)) /* before time passes */
+            return true;
         next = MIN(next_event(w), end_at);
         if (next > time_now())
             fake_advance(next - time_now());

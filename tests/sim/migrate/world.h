@@ -88,8 +88,8 @@ struct vm *world_find(struct world *w, u32 host, const char *name);
 bool world_is_ram(const struct vm *vm, u64 page);
 /* Fills a page with a pattern; equal numbers make equal pages, 0 makes zeros. */
 void world_fill(struct vm *vm, u64 page, u64 pattern);
-/* The VM reads a page, and finds what it wrote; false: the page is on its way. */
-bool world_touch(struct vm *vm, u64 page);
+/* The VM reads a page, or is about to write it, and finds what it wrote; false: the page is on its way. */
+bool world_touch(struct vm *vm, u64 page, bool write);
 /* Makes two equal pages of VMs on one host share a frame. */
 bool world_merge(struct vm *a, u64 page_a, struct vm *b, u64 page_b);
 /* All that are equal, within the first and between the two. */
