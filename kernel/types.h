@@ -59,6 +59,7 @@ typedef struct {
 #define ALIGNED(n)        __attribute__((aligned(n)))
 #define MUST_CHECK        __attribute__((warn_unused_result))
 #define NORETURN          __attribute__((noreturn))
+#define NOINLINE          __attribute__((noinline))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 /* A hardware or wire layout states its size where it is defined. */

@@ -372,7 +372,7 @@ static void queues_go_round_and_the_card_finds_nothing_wrong(void **state)
         }
     }
     assert_int_equal(card.hca.refused, before);
-    assert_true(a.sq.head != a.sq.posted);
+    assert_true(a.sq.head != (u16)(a.sq.posted - 1)); /* some had more than a block */
 }
 
 static void one_doorbell_starts_all_that_was_posted_and_the_two_registers_take_turns(void **state)
@@ -639,7 +639,7 @@ static void completions_of_what_was_not_posted_are_refused(void **state)
     lies(MLX_CQE_REQ, a.base.qp_num, 1, 0);
     lies(MLX_CQE_REQ, a.base.qp_num, 6, 0);
     lies(MLX_CQE_REQ, a.base.qp_num, 0xffff, 0);
-    lies(MLX_CQE_REQ_ERR, a.base.qp_num, 64, 0);
+    lies(MLX_CQE_REQ_ERR, a.base.qp_num, 63, 0);
     lies(MLX_CQE_REQ, 0xffffff, 0, 0);
     lies(MLX_CQE_RESP_SEND, a.base.qp_num, 0, 0);
     lies(5, a.base.qp_num, 0, 0);

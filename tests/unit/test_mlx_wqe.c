@@ -70,6 +70,17 @@ static void a_send_is(const char *name, struct verbs_send_wr wr)
     is_golden(name, mlx_wqe_send(&ring, INDEX, &wr));
 }
 
+/* Both encoders make it. */
+static void a_page_is(const char *name, struct verbs_send_wr wr, u8 opcode)
+{
+    a_send_is(name, wr);
+    wr.remote_addr = 0x1122334455667788;
+    wr.rkey = 0x99aabbcc;
+    begin();
+    mlx_wqe_send_page(&ring, INDEX, &wr, opcode);
+    is_golden(name, 3);
+}
+
 static void sends(void **state)
 {
     struct verbs_sge sge = {0xfedcba9876543210, 256, 0x1234};
@@ -98,21 +109,22 @@ static void writes_and_reads(void **state)
     struct verbs_send_wr wr = {.opcode = WR_RDMA_WRITE, .sg_list = &sge, .num_sge = 1};
 
     (void)state;
-    a_send_is("write", wr);
+    a_page_is("write", wr, MLX_WQE_RDMA_WRITE);
     wr.opcode = WR_RDMA_WRITE_WITH_IMM;
     wr.imm = 0xcafe0001;
     wr.send_flags = SEND_SIGNALED | SEND_SOLICITED;
-    a_send_is("write_imm", wr);
+    a_page_is("write_imm", wr, MLX_WQE_RDMA_WRITE_IMM);
     for (u32 i = 0; i < 8; i++)
         list[i] = (struct verbs_sge){0x7000000 + 0x2000 * i, 0x1000 + i, 0x100 * i + 1};
     a_send_is("write_gather", (struct verbs_send_wr){.opcode = WR_RDMA_WRITE,
                                                      .sg_list = list,
                                                      .num_sge = 8,
                                                      .send_flags = SEND_SIGNALED});
-    a_send_is("read", (struct verbs_send_wr){.opcode = WR_RDMA_READ,
-                                             .sg_list = &sge,
-                                             .num_sge = 1,
-                                             .send_flags = SEND_SIGNALED | SEND_FENCE});
+    wr = (struct verbs_send_wr){.opcode = WR_RDMA_READ,
+                                .sg_list = &sge,
+                                .num_sge = 1,
+                                .send_flags = SEND_SIGNALED | SEND_FENCE};
+    a_page_is("read", wr, MLX_WQE_RDMA_READ);
 }
 
 static void atomics(void **state)

@@ -64,6 +64,13 @@ $(B)/sim/roce-costs: $(B)/fast/tests/sim/roce/costs.o $(B)/fast/tests/sim/roce/r
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^ -lz
 
+# The mlx5 driver's data path, beside rdma-core's header; compiled for what the kernel is.
+$(B)/fast/drivers/net/mlx/%.o $(B)/fast/tests/sim/mlx/%.o: FAST_CFLAGS += -mgeneral-regs-only -fno-strict-aliasing -fno-pie
+$(B)/sim/mlx-costs: $(addprefix $(B)/fast/,tests/sim/mlx/costs.o drivers/net/mlx/wqe.o drivers/net/mlx/wq.o \
+                      drivers/net/mlx/cq.o) $(B)/fast/libferry.a
+	@mkdir -p $(@D)
+	$(CC) -no-pie -o $@ $^
+
 # Page sharing with all that it stands on.
 SHARE_C := $(filter-out $(HOST_SKIP),$(wildcard kernel/*.c vmm/memory/*.c vmm/share/*.c)) arch/x86_64/svm/npt.c \
            $(addprefix tests/unit/fake/,arch.c context.c panic.c)
@@ -99,4 +106,5 @@ $(B)/sim/roce-fast: $(B)/fast/tests/sim/roce/sim.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)
 	$(CC) -o $@ $^
 
--include $(sort $(FAST_OBJ:.o=.d) $(SHARE_OBJ:.o=.d) $(MIGRATE_OBJ:.o=.d)) $(wildcard $(B)/fast/tests/sim/*/*.d)
+-include $(sort $(FAST_OBJ:.o=.d) $(SHARE_OBJ:.o=.d) $(MIGRATE_OBJ:.o=.d)) \
+         $(wildcard $(B)/fast/tests/sim/*/*.d $(B)/fast/drivers/net/mlx/*.d)

@@ -1,9 +1,13 @@
 #include "drivers/net/mlx/cq.h"
 
-/* A word of the card's, read once: it may change again. */
+/* What the card wrote, read once: it may change again. */
 static inline u32 word(const u8 *cqe, u32 field)
 {
     return __builtin_bswap32(*(const volatile u32 *)(const void *)(cqe + mlx_offset(field)));
+}
+static inline u64 last_quad(const u8 *cqe)
+{
+    return __builtin_bswap64(*(const volatile u64 *)(const void *)(cqe + mlx_offset(cqe_qpn)));
 }
 #define PART(field, word) ((word) >> ((field)&63) & (u32)mlx_mask(field))
 
@@ -78,7 +82,7 @@ static enum wc_status status_of(u32 syndrome)
     return WC_GENERAL_ERR;
 }
 
-static inline void fill(struct verbs_wc *wc, struct mlx_qp *qp, u64 wr_id, u32 opcode)
+static void fill(struct verbs_wc *wc, struct mlx_qp *qp, u64 wr_id, u32 opcode)
 {
     wc->wr_id = wr_id;
     wc->status = WC_SUCCESS;
@@ -89,20 +93,25 @@ static inline void fill(struct verbs_wc *wc, struct mlx_qp *qp, u64 wr_id, u32 o
     wc->qp = &qp->base;
 }
 
-/* It ends all that was posted before it, too. */
-static inline bool take_send(struct mlx_cq *cq, struct mlx_qp *qp, const u8 *cqe, u32 last_word,
-                             struct verbs_wc *wc)
+/* Which send begins at the block that a completion names; NULL where none that is posted does. */
+static inline const struct mlx_send *send_at(const struct mlx_sq *sq, u32 block)
 {
-    struct mlx_sq *sq = &qp->sq;
-    u16 index = (u16)PART(cqe_wqe_counter, last_word);
-    const struct mlx_send *w = &sq->work[index & sq->ring.mask];
+    const struct mlx_send *w = &sq->work[block & sq->ring.mask];
 
-    if ((u16)(index - sq->tail) >= (u16)(sq->head - sq->tail) || !w->blocks)
+    return w->number - sq->freed < sq->posted - sq->freed ? w : NULL;
+}
+
+/* It ends all that was posted before it, too. */
+static bool take_send(struct mlx_cq *cq, struct mlx_qp *qp, const u8 *cqe, u32 last_word,
+                      struct verbs_wc *wc)
+{
+    const struct mlx_send *w = send_at(&qp->sq, PART(cqe_wqe_counter, last_word));
+
+    if (!w)
         return refuse(cq, "wqe_counter: no send that is posted begins there");
     if (qp->base.send_cq != &cq->base)
         return refuse(cq, "qpn: its sends do not report here");
-    sq->tail = (u16)(index + w->blocks);
-    sq->freed = w->number + 1;
+    mlx_sq_free(&qp->sq, w->number);
     fill(wc, qp, w->wr_id, w->opcode);
     wc->byte_len = word(cqe, cqe_byte_cnt);
     return true;
@@ -133,7 +142,7 @@ static bool take_recv(struct mlx_cq *cq, struct mlx_qp *qp, const u8 *cqe, u32 o
     return true;
 }
 
-static bool failed(struct mlx_qp *qp, const u8 *cqe, struct verbs_wc *wc)
+static bool take_error(struct mlx_qp *qp, const u8 *cqe, struct verbs_wc *wc)
 {
     wc->status = status_of(PART(cqe_syndrome, word(cqe, cqe_syndrome)));
     wc->byte_len = 0;
@@ -141,7 +150,7 @@ static bool failed(struct mlx_qp *qp, const u8 *cqe, struct verbs_wc *wc)
     return true;
 }
 
-static inline bool take(struct mlx_cq *cq, const u8 *cqe, u32 last_word, struct verbs_wc *wc)
+static bool take(struct mlx_cq *cq, const u8 *cqe, u32 last_word, struct verbs_wc *wc)
 {
     u32 qpn = PART(cqe_qpn, word(cqe, cqe_qpn));
     struct mlx_qp *qp = cq->last;
@@ -157,25 +166,65 @@ static inline bool take(struct mlx_cq *cq, const u8 *cqe, u32 last_word, struct 
     case MLX_CQE_RESP_WR_IMM:
     case MLX_CQE_RESP_SEND:
     case MLX_CQE_RESP_SEND_IMM: return take_recv(cq, qp, cqe, PART(cqe_opcode, last_word), wc);
-    case MLX_CQE_REQ_ERR: return take_send(cq, qp, cqe, last_word, wc) && failed(qp, cqe, wc);
+    case MLX_CQE_REQ_ERR: return take_send(cq, qp, cqe, last_word, wc) && take_error(qp, cqe, wc);
     case MLX_CQE_RESP_ERR:
-        return take_recv(cq, qp, cqe, MLX_CQE_RESP_ERR, wc) && failed(qp, cqe, wc);
+        return take_recv(cq, qp, cqe, MLX_CQE_RESP_ERR, wc) && take_error(qp, cqe, wc);
     default: return refuse(cq, "opcode: nobody asked for that");
     }
 }
 
+/* The same for what comes most, with what changes kept in registers: successes of sends of the queue pair whose completion
+ * came last, one behind the other, up to the ring's end. Number, place and owner are in a completion's last 8 bytes, which are
+ * read at once. Returns how many. */
+static NOINLINE u32 take_run(struct mlx_qp *qp, const u8 *cqe, u32 owner, u32 most,
+                             struct verbs_wc *wc)
+{
+    const u64 fixed = 0x00ffffff000000ffull, wanted = (u64)qp->base.qp_num << 32 | owner;
+    const u8 *begin = cqe, *end = cqe + (size_t)most * MLX_CQE_SIZE;
+    struct mlx_sq *sq = &qp->sq;
+    const struct mlx_send *work = sq->work;
+    const u32 mask = sq->ring.mask, qp_num = qp->base.qp_num;
+    const u32 posted = sq->posted;
+    u32 freed = sq->freed;
+
+    for (; cqe != end; wc++, cqe += MLX_CQE_SIZE) {
+        u64 quad = last_quad(cqe);
+        const struct mlx_send *w = &work[quad >> 16 & mask];
+
+        if ((quad & fixed) != wanted || w->number - freed >= posted - freed)
+            break;
+        freed = w->number + 1;
+        wc->wr_id = w->wr_id;
+        wc->status = WC_SUCCESS;
+        wc->opcode = w->opcode;
+        wc->wc_flags = 0;
+        wc->byte_len = word(cqe, cqe_byte_cnt);
+        wc->imm = 0;
+        wc->qp_num = qp_num;
+        wc->qp = &qp->base;
+    }
+    mlx_sq_free(sq, freed - 1);
+    return (u32)(cqe - begin) / MLX_CQE_SIZE;
+}
+
 /* --- a card that is gone ------------------------------------------------------------------------- */
+
+static const struct mlx_send *oldest(struct mlx_sq *sq)
+{
+    while (sq->work[sq->tail & sq->ring.mask].number != sq->freed)
+        sq->tail++;
+    return &sq->work[sq->tail & sq->ring.mask];
+}
 
 static bool flush_one(struct mlx_cq *cq, struct mlx_qp *qp, struct verbs_wc *wc)
 {
     struct mlx_sq *sq = &qp->sq;
     struct mlx_rq *rq = &qp->rq;
 
-    if (qp->base.send_cq == &cq->base && sq->tail != sq->head) {
-        const struct mlx_send *w = &sq->work[sq->tail & sq->ring.mask];
+    if (qp->base.send_cq == &cq->base && sq->freed != sq->posted) {
+        const struct mlx_send *w = oldest(sq);
 
-        sq->tail = (u16)(sq->tail + w->blocks);
-        sq->freed = w->number + 1;
+        mlx_sq_free(sq, w->number);
         fill(wc, qp, w->wr_id, w->opcode);
     } else if (qp->base.recv_cq == &cq->base && rq->freed != rq->posted) {
         fill(wc, qp, rq->work[rq->freed++ & rq->mask].wr_id, WC_RECV);
@@ -209,23 +258,38 @@ static inline void consumed(struct mlx_cq *cq, u32 consumer)
                      __builtin_bswap32(consumer & 0xffffff), __ATOMIC_RELEASE);
 }
 
+static bool may_run(const struct mlx_cq *cq)
+{
+    return cq->last && cq->last->base.send_cq == &cq->base;
+}
+
 /* A card that writes without end does not keep us longer than one lap. */
 u32 mlx_poll_cq(struct verbs_cq *base, struct verbs_wc *wc, u32 count)
 {
     struct mlx_cq *cq = of(base);
-    u32 n = 0, i = cq->consumer, end = i + (1u << cq->log_size);
+    u32 n = 0, i = cq->consumer, size = 1u << cq->log_size, left = size;
 
-    while (n < count && i != end) {
+    while (n < count && left) {
         const u8 *cqe = entry(cq, i);
-        u32 last_word = word(cqe, cqe_owner);
+        u32 run = 0, last_word;
 
-        if (!is_ours(cq, i, last_word))
-            break;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        i++;
-        n += take(cq, cqe, last_word, &wc[n]);
+        if (may_run(cq))
+            run = take_run(cq->last, cqe, i >> cq->log_size & 1,
+                           MIN(MIN(count - n, left), size - (i & (size - 1))), &wc[n]);
+        if (!run) {
+            last_word = word(cqe, cqe_owner);
+            if (!is_ours(cq, i, last_word))
+                break;
+            __atomic_thread_fence(__ATOMIC_ACQUIRE);
+            n += take(cq, cqe, last_word, &wc[n]);
+            i++;
+            left--;
+        }
+        n += run;
+        i += run;
+        left -= run;
     }
-    if (i != cq->consumer)
+    if (left != size)
         consumed(cq, i);
     if (cq->qps->dead)
         n += flush(cq, wc + n, count - n);

@@ -50,9 +50,12 @@ void mlx_qp_init(struct mlx_qp *qp, const struct mlx_qp_parts *parts)
     const struct mlx_shape *s = &parts->shape;
 
     qp->sq = (struct mlx_sq){.ring = {.blocks = parts->queues + s->sq_offset,
-                                      .mask = (u16)((1u << s->log_sq) - 1),
+                                      .mask = (1u << s->log_sq) - 1,
                                       .dma_lkey = parts->dma_lkey},
                              .work = parts->work,
+                             .posted = 1, /* notes of zeros are of no slot */
+                             .freed = 1,
+                             .limit = 1 + s->send_wr,
                              .most = s->send_wr,
                              .doorbell = parts->uar + MLX_UAR_SQ};
     qp->rq = (struct mlx_rq){.wqes = parts->queues,
@@ -94,7 +97,7 @@ void mlx_qp_reset(struct mlx_qp *qp)
     if (qp->base.recv_cq != qp->base.send_cq)
         mlx_cq_clean(qp->base.recv_cq, qp);
     qp->sq.head = qp->sq.tail = qp->sq.rung = 0;
-    qp->sq.posted = qp->sq.freed = 0;
+    mlx_sq_free(&qp->sq, qp->sq.posted - 1);
     qp->rq.posted = qp->rq.freed = 0;
     memset(qp->record, 0, MLX_DBR_SIZE);
 }
@@ -118,39 +121,62 @@ static enum err refuse_full(u32 most, const char *which, struct why *why)
 
 static inline bool is_full(const struct mlx_sq *sq)
 {
-    return sq->posted - sq->freed == sq->most;
+    return sq->posted == sq->limit;
 }
 
-/* Its WQE is written. */
-static inline void posted(struct mlx_sq *sq, u64 wr_id, u8 opcode, u32 ds)
+static inline void note(struct mlx_sq *sq, u32 head, u64 wr_id, u8 opcode)
 {
-    struct mlx_send *w = &sq->work[sq->head & sq->ring.mask];
-    u32 blocks = mlx_blocks(ds);
+    struct mlx_send *w = &sq->work[head & sq->ring.mask];
+    u32 number = sq->posted;
 
-    *w = (struct mlx_send){wr_id, sq->posted++, opcode, (u8)blocks};
-    sq->last = mlx_block(&sq->ring, sq->head);
-    for (u32 i = 1; i < blocks; i++)
-        sq->work[(sq->head + i) & sq->ring.mask].blocks = 0;
-    sq->head = (u16)(sq->head + blocks);
+    sq->head = head + 1;
+    sq->posted = number + 1;
+    w->wr_id = wr_id;
+    w->number = number;
+    w->opcode = opcode;
 }
 
-static const u8 completes_as[] = {
-    [WR_RDMA_WRITE] = WC_RDMA_WRITE,
-    [WR_RDMA_WRITE_WITH_IMM] = WC_RDMA_WRITE,
-    [WR_SEND] = WC_SEND,
-    [WR_SEND_WITH_IMM] = WC_SEND,
-    [WR_RDMA_READ] = WC_RDMA_READ,
-    [WR_ATOMIC_CMP_AND_SWP] = WC_COMP_SWAP,
-    [WR_ATOMIC_FETCH_AND_ADD] = WC_FETCH_ADD,
+/* A WQE of so many octowords is written. */
+static void posted(struct mlx_sq *sq, u64 wr_id, u8 opcode, u32 ds)
+{
+    note(sq, sq->head, wr_id, opcode);
+    for (u32 i = 1; i < mlx_blocks(ds); i++)
+        sq->work[sq->head++ & sq->ring.mask].number = sq->posted ^ MLX_NO_SLOT;
+}
+
+/* What each opcode completes as, and what of them moves pages. */
+static const struct {
+    u8 completes; /* enum wc_opcode */
+    u8 page;      /* enum mlx_wqe_opcode, or 0 */
+} sends[] = {
+    [WR_RDMA_WRITE] = {WC_RDMA_WRITE, MLX_WQE_RDMA_WRITE},
+    [WR_RDMA_WRITE_WITH_IMM] = {WC_RDMA_WRITE, MLX_WQE_RDMA_WRITE_IMM},
+    [WR_SEND] = {WC_SEND, 0},
+    [WR_SEND_WITH_IMM] = {WC_SEND, 0},
+    [WR_RDMA_READ] = {WC_RDMA_READ, MLX_WQE_RDMA_READ},
+    [WR_ATOMIC_CMP_AND_SWP] = {WC_COMP_SWAP, 0},
+    [WR_ATOMIC_FETCH_AND_ADD] = {WC_FETCH_ADD, 0},
 };
+
+static NOINLINE enum err post_any(struct mlx_sq *sq, const struct verbs_send_wr *wr,
+                                  struct why *why)
+{
+    if (is_full(sq))
+        return refuse_full(sq->most, "send", why);
+    posted(sq, wr->wr_id, sends[wr->opcode].completes, mlx_wqe_send(&sq->ring, (u16)sq->head, wr));
+    return OK;
+}
 
 enum err mlx_post_send(struct verbs_qp *base, const struct verbs_send_wr *wr, struct why *why)
 {
     struct mlx_sq *sq = &of(base)->sq;
+    u32 head = sq->head, opcode = wr->opcode;
+    u8 page = sends[opcode].page;
 
-    if (is_full(sq))
-        return refuse_full(sq->most, "send", why);
-    posted(sq, wr->wr_id, completes_as[wr->opcode], mlx_wqe_send(&sq->ring, sq->head, wr));
+    if (wr->num_sge != 1 || !page || wr->sg_list->length <= MLX_INLINE_RDMA || is_full(sq))
+        return post_any(sq, wr, why);
+    mlx_wqe_send_page(&sq->ring, (u16)head, wr, page);
+    note(sq, head, wr->wr_id, sends[opcode].completes);
     return OK;
 }
 
@@ -158,7 +184,7 @@ enum err mlx_post_register(struct mlx_qp *qp, u64 wr_id, const struct mlx_umr *u
 {
     if (is_full(&qp->sq))
         return refuse_full(qp->sq.most, "UMR", why);
-    posted(&qp->sq, wr_id, 0, mlx_wqe_register(&qp->sq.ring, qp->sq.head, umr));
+    posted(&qp->sq, wr_id, 0, mlx_wqe_register(&qp->sq.ring, (u16)qp->sq.head, umr));
     return OK;
 }
 
@@ -166,7 +192,7 @@ enum err mlx_post_invalidate(struct mlx_qp *qp, u64 wr_id, u32 key, struct why *
 {
     if (is_full(&qp->sq))
         return refuse_full(qp->sq.most, "UMR", why);
-    posted(&qp->sq, wr_id, 0, mlx_wqe_invalidate(&qp->sq.ring, qp->sq.head, key));
+    posted(&qp->sq, wr_id, 0, mlx_wqe_invalidate(&qp->sq.ring, (u16)qp->sq.head, key));
     return OK;
 }
 
@@ -174,7 +200,7 @@ enum err mlx_post_nop(struct mlx_qp *qp, u64 wr_id, struct why *why)
 {
     if (is_full(&qp->sq))
         return refuse_full(qp->sq.most, "send", why);
-    posted(&qp->sq, wr_id, 0, mlx_wqe_nop(&qp->sq.ring, qp->sq.head));
+    posted(&qp->sq, wr_id, 0, mlx_wqe_nop(&qp->sq.ring, (u16)qp->sq.head));
     return OK;
 }
 
@@ -200,6 +226,16 @@ static inline void set_record(u8 *record, u32 value)
     __atomic_store_n((u32 *)(void *)record, __builtin_bswap32(value), __ATOMIC_RELEASE);
 }
 
+/* Where the WQE of the slot that was posted last begins. */
+static const u8 *last_wqe(const struct mlx_sq *sq)
+{
+    u32 block = sq->head - 1;
+
+    while (sq->work[block & sq->ring.mask].number != sq->posted - 1)
+        block--;
+    return mlx_block(&sq->ring, block);
+}
+
 /* The card may look at the record without having been rung, so WQEs are written by then. The registers are uncached: a write to
  * them does not overtake those to memory (SDM 3A, 11.3). They take the first eight bytes of the last WQE. */
 void mlx_doorbell(struct verbs_qp *base)
@@ -211,10 +247,10 @@ void mlx_doorbell(struct verbs_qp *base)
     if (sq->head == sq->rung)
         return;
     sq->rung = sq->head;
-    set_record(qp->record + MLX_DBR_SQ, sq->head);
+    set_record(qp->record + MLX_DBR_SQ, sq->head & 0xffff);
     if (qp->qps->dead)
         return;
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    *(volatile u64 *)(void *)(sq->doorbell + sq->turn) = *(const u64 *)(const void *)sq->last;
+    *(volatile u64 *)(void *)(sq->doorbell + sq->turn) = *(const u64 *)(const void *)last_wqe(sq);
     sq->turn ^= MLX_UAR_BF_SIZE;
 }

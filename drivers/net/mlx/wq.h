@@ -29,10 +29,10 @@ enum err mlx_shape(struct mlx_shape *s, u32 send_wr, u32 send_ds, u32 recv_wr, u
 /* What was posted, one for each block: by it completions find it again. */
 struct mlx_send {
     u64 wr_id;
-    u32 number; /* of the slot, running */
+    u32 number; /* of the slot, running; of a block within a WQE none that is posted */
     u8 opcode;  /* enum wc_opcode */
-    u8 blocks;  /* 0: it began before this block */
 };
+#define MLX_NO_SLOT (1u << 31) /* away from the number of any slot that is posted */
 
 struct mlx_recv {
     u64 wr_id;
@@ -42,13 +42,22 @@ struct mlx_recv {
 struct mlx_sq {
     struct mlx_ring ring;
     struct mlx_send *work;
-    u16 head, tail;          /* blocks: next to write, first in use */
-    u16 rung;                /* head, when the doorbell was rung last */
-    u32 posted, freed, most; /* slots, running numbers */
-    const u8 *last;          /* WQE */
-    u8 *doorbell;            /* two registers of a UAR, used in turn */
+    u32 head,
+        rung; /* blocks, running numbers: next to write; head when the doorbell was rung last */
+    u32 tail; /* no slot that is posted begins before this block */
+    /* Slots, running numbers: next to post; oldest that is not free; where the queue is full. */
+    u32 posted, freed, limit;
+    u32 most;
+    u8 *doorbell; /* two registers of a UAR, used in turn */
     u32 turn;
 };
+
+/* All up to that number have ended, and their completions were polled. */
+static inline void mlx_sq_free(struct mlx_sq *sq, u32 number)
+{
+    sq->freed = number + 1;
+    sq->limit = sq->freed + sq->most;
+}
 
 struct mlx_rq {
     u8 *wqes;
@@ -80,7 +89,7 @@ struct mlx_qps {
 struct mlx_qp_parts {
     struct mlx_shape shape;
     u8 *queues; /* shape.size bytes that the card sees, aligned to 64 */
-    void *work; /* shape.work_size bytes */
+    void *work; /* shape.work_size bytes of zeros */
     u8 *record; /* 8 bytes that the card sees, aligned to 8 */
     u8 *uar;    /* a page of registers */
     u32 dma_lkey;

@@ -10,13 +10,13 @@
 
 struct mlx_ring {
     u8 *blocks;   /* aligned to 64 */
-    u16 mask;     /* how many blocks, a power of two, less one */
+    u32 mask;     /* how many blocks, a power of two, less one */
     u32 qpn;      /* 24 bits */
     u32 dma_lkey; /* names the host's memory by its physical addresses (resd_lkey) */
 };
 
 /* Where block n of a queue is. */
-static inline u8 *mlx_block(const struct mlx_ring *r, u16 n)
+static inline u8 *mlx_block(const struct mlx_ring *r, u32 n)
 {
     return r->blocks + (size_t)(n & r->mask) * MLX_WQEBB;
 }
@@ -31,9 +31,54 @@ static inline u32 mlx_blocks(u32 ds)
     return (ds + 3) / 4;
 }
 
+/* Fields are put together and stored as whole quad words: this is what posting costs. */
+#define MLX_PUT(field, value) ((u32)(value) << ((field)&63))
+
+static inline void mlx_store_quad(u8 *segment, u32 offset, u64 value)
+{
+    *(be64_t *)(segment + offset) = be64(value);
+}
+static inline void mlx_store_words(u8 *segment, u32 offset, u32 first, u32 second)
+{
+    mlx_store_quad(segment, offset, (u64)first << 32 | second);
+}
+
+static inline void mlx_put_ctrl(const struct mlx_ring *r, u8 *wqe, u16 index, u32 opcode, u32 ds,
+                                u32 flags, u32 imm)
+{
+    mlx_store_words(wqe, 0x0, MLX_PUT(ctrl_wqe_index, index) | MLX_PUT(ctrl_opcode, opcode),
+                    MLX_PUT(ctrl_qpn, r->qpn) | MLX_PUT(ctrl_ds, ds));
+    mlx_store_words(wqe, 0x8, flags, imm);
+}
+static inline void mlx_put_raddr(u8 *segment, u64 addr, u32 rkey)
+{
+    mlx_store_quad(segment, 0x0, addr);
+    mlx_store_words(segment, 0x8, rkey, 0);
+}
+static inline void mlx_put_data(u8 *segment, struct verbs_sge sge)
+{
+    mlx_store_words(segment, 0x0, sge.length, sge.lkey);
+    mlx_store_quad(segment, 0x8, sge.addr);
+}
+
+extern const u8 mlx_wqe_flags[8]; /* by SEND_* */
+#define MLX_INLINE_RDMA 28        /* bytes that fit into the first block behind an address */
+
 /* Writes it at block `index`; returns its length. The opcode is one of verbs_post_send's. A short SGE of dma_lkey, if it is
  * the only one, goes into the WQE itself, so that the card need not fetch it. */
 u32 mlx_wqe_send(const struct mlx_ring *r, u16 index, const struct verbs_send_wr *wr) MUST_CHECK;
+
+/* The same for what moves pages, as fast as can be: a WRITE or READ of one SGE that is too long to go in line. It takes one
+ * block. opcode: enum mlx_wqe_opcode. */
+static inline void mlx_wqe_send_page(const struct mlx_ring *r, u16 index,
+                                     const struct verbs_send_wr *wr, u8 opcode)
+{
+    u8 *wqe = mlx_block(r, index);
+
+    mlx_put_data(wqe + 2 * MLX_DS, *wr->sg_list);
+    mlx_put_raddr(wqe + MLX_DS, wr->remote_addr, wr->rkey);
+    mlx_put_ctrl(r, wqe, index, opcode, 3, mlx_wqe_flags[wr->send_flags], wr->imm);
+}
 
 /* Does nothing, and completes when all before it is done. */
 u32 mlx_wqe_nop(const struct mlx_ring *r, u16 index) MUST_CHECK;
