@@ -373,6 +373,9 @@ u64 agent_poll(struct agent *a)
     next = MIN(next, at);
     at = holder_poll(a);
     next = MIN(next, at);
+    for (u32 i = 0; i < a->peers; i++)
+        if (a->peer[i].link)
+            link_flush(a->peer[i].link);
     if (end_links(a))
         next = MIN(next, time_now() + MSEC(1));
     return next;

@@ -303,30 +303,55 @@ static void received(struct link *l, const struct verbs_wc *wc, const struct lin
 
 /* --- data --------------------------------------------------------------------------------------- */
 
+/* The last one tells of all. l->lock is held. */
+static void flush(struct link *l, struct link_queue *q)
+{
+    u32 count = q->waiting;
+    struct why why;
+
+    q->waiting = 0;
+    if (!count || l->failed)
+        return;
+    q->wr[count - 1].send_flags = SEND_SIGNALED;
+    if (verbs_post_send(q->qp, q->wr, count, NULL, &why)) /* nothing can be wrong but the link */
+        fail(l, why.text);
+}
+
+void link_flush(struct link *l)
+{
+    lock_acquire(&l->lock);
+    for (unsigned i = 0; i < LINK_DATA_QPS; i++)
+        flush(l, &l->data[i]);
+    lock_release(&l->lock);
+}
+
+static void add(struct link_queue *q, u32 wr_id, const struct link_work *work,
+                const struct verbs_send_wr *wr)
+{
+    struct verbs_send_wr *to = &q->wr[q->waiting];
+
+    *to = *wr;
+    to->wr_id = WR_ID(WR_DATA, wr_id);
+    to->sg_list = q->sge[q->waiting];
+    for (u32 i = 0; i < wr->num_sge; i++)
+        q->sge[q->waiting][i] = wr->sg_list[i];
+    q->waiting++;
+    q->work[q->head++ % LINK_DEPTH] = *work;
+}
+
 static enum err post(struct link *l, unsigned queue, const struct link_work *work,
-                     struct verbs_send_wr *wr)
+                     const struct verbs_send_wr *wr, bool now)
 {
     struct link_queue *q = &l->data[queue];
     enum err e = E_STATE;
-    struct why why;
 
     lock_acquire(&l->lock);
     if (!l->failed)
         e = q->head - q->tail < LINK_DEPTH ? OK : E_AGAIN;
-    if (!e) {
-        u32 n = q->head % LINK_DEPTH;
-
-        wr->wr_id = WR_ID(WR_DATA, queue << 16 | n);
-        wr->send_flags = SEND_SIGNALED;
-        q->work[n] = *work;
-        q->head++;
-        e = verbs_post_send(q->qp, wr, 1, NULL, &why);
-        if (e) { /* nothing can be wrong but the link */
-            q->head--;
-            fail(l, why.text);
-            e = E_STATE;
-        }
-    }
+    if (!e)
+        add(q, queue << 16 | q->head % LINK_DEPTH, work, wr);
+    if (e || now || q->waiting == LINK_BATCH)
+        flush(l, q);
     lock_release(&l->lock);
     return e;
 }
@@ -359,7 +384,7 @@ enum err link_write(struct link *l, unsigned queue, const struct link_work *work
                                .remote_addr = addr,
                                .rkey = rkey};
 
-    return post(l, queue, work, &wr);
+    return post(l, queue, work, &wr, false);
 }
 
 enum err link_read(struct link *l, unsigned queue, const struct link_work *work, u64 addr, u32 rkey)
@@ -368,7 +393,7 @@ enum err link_read(struct link *l, unsigned queue, const struct link_work *work,
     struct verbs_send_wr wr = {
         .sg_list = &sge, .num_sge = 1, .opcode = WR_RDMA_READ, .remote_addr = addr, .rkey = rkey};
 
-    return post(l, queue, work, &wr);
+    return post(l, queue, work, &wr, true);
 }
 
 enum err link_mark(struct link *l, unsigned queue, u32 value)
@@ -376,20 +401,26 @@ enum err link_mark(struct link *l, unsigned queue, u32 value)
     struct link_work none = {.frames = 0};
     struct verbs_send_wr wr = {.opcode = WR_RDMA_WRITE_WITH_IMM, .imm = value};
 
-    return post(l, queue, &none, &wr);
+    return post(l, queue, &none, &wr, true);
 }
 
+/* They complete in order: all before the one that is reported were done. */
 static void data_done(struct link *l, const struct verbs_wc *wc)
 {
     struct link_queue *q = &l->data[(u32)wc->wr_id >> 16];
-    struct link_work w;
+    bool is_last = false;
 
-    /* They complete in order. */
-    lock_acquire(&l->lock);
-    w = q->work[q->tail % LINK_DEPTH];
-    q->tail++;
-    lock_release(&l->lock);
-    tell(&w, wc->status == WC_SUCCESS);
+    while (!is_last && q->tail != q->head) {
+        u32 n = q->tail % LINK_DEPTH;
+        struct link_work w;
+
+        is_last = n == (wc->wr_id & 0xffff);
+        lock_acquire(&l->lock);
+        w = q->work[n];
+        q->tail++;
+        lock_release(&l->lock);
+        tell(&w, wc->status == WC_SUCCESS || !is_last);
+    }
 }
 
 /* --- completions -------------------------------------------------------------------------------- */

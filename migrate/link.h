@@ -2,7 +2,8 @@
  * others data. Both WRITEs and READs go from and to frames where they lie (the domain's local DMA key); a frame that is
  * given to link_write or link_read is the link's until the work's `done`: it has a user more.
  *
- * The agent's thread drives it; link_write and link_read may be called by any. */
+ * WRITEs wait for others, or for link_flush at the end of the agent's turn, and are posted together. READs and markers do not
+ * wait. The agent's thread drives it; link_read may be called by any. */
 #pragma once
 #include "drivers/net/verbs.h"
 #include "kernel/lock.h"
@@ -13,6 +14,7 @@
 #define LINK_DATA_QPS (LINK_QPS - 1)
 #define LINK_DEPTH    64 /* work requests of a data queue pair */
 #define LINK_FRAMES   8  /* of one WRITE */
+#define LINK_BATCH    32 /* work requests that are posted together, and reported by one completion */
 #define LINK_MESSAGES 32 /* control messages in flight, each way */
 #define LINK_MARKERS  8  /* receives of a data queue pair */
 
@@ -30,7 +32,11 @@ struct link_work {
 struct link_queue {
     struct verbs_qp *qp;
     struct link_work work[LINK_DEPTH];
-    u32 head, tail; /* running numbers: the next to post, the oldest that is not over */
+    u32 head, tail; /* running numbers: the next to come, the oldest that is not over */
+    /* Those that came last and are not posted yet. */
+    struct verbs_send_wr wr[LINK_BATCH];
+    struct verbs_sge sge[LINK_BATCH][LINK_FRAMES];
+    u32 waiting;
 };
 
 struct link {
@@ -93,5 +99,7 @@ enum err link_read(struct link *l, unsigned queue, const struct link_work *work,
                    u32 rkey) MUST_CHECK;
 /* A marker: the peer sees it when all that was posted to that queue before has been placed. */
 enum err link_mark(struct link *l, unsigned queue, u32 value) MUST_CHECK;
+/* Posts the WRITEs that wait. */
+void link_flush(struct link *l);
 /* Takes completions, and tells of them. true: there were some. */
 bool link_poll(struct link *l, const struct link_events *events);

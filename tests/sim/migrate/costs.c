@@ -2,7 +2,7 @@
  *
  *     migrate-costs                   ratios and counts: NAME VALUE UNIT, one a line
  *     migrate-costs move PERCENT      moves a VM that shares so much with another one: callgrind counts within source() and
- *                                     target(); prints how many pages went how
+ *                                     target(); prints how many pages went how, in how many WRITEs
  *     migrate-costs stop MIB          the stop phase of a VM of that size, always with the same pages dirty: within
  *                                     stopped() and collect_stopped()
  *     migrate-costs fault read|write  remote faults of a guest: within faulted() and served() */
@@ -188,12 +188,17 @@ static void taken_over(void)
 static void count_move(u32 percent)
 {
     const struct move_figures *f;
+    struct fabric_writes writes;
 
     begin(FIRST + PAGES);
     share_some(percent);
     f = move();
+    writes = fabric_writes(w.fabric, 0);
     printf("written %llu pages\ndeferred %llu pages\n", (unsigned long long)f->pages_written,
            (unsigned long long)f->pages_deferred);
+    printf("writes %llu requests\ndoorbells %llu times\ncompletions %llu entries\n",
+           (unsigned long long)writes.posted, (unsigned long long)writes.doorbells,
+           (unsigned long long)writes.completions);
 }
 
 static void write_some(struct world *world)

@@ -48,6 +48,7 @@ struct fqp {
     u32 access;
     struct fwr *send;
     u32 send_head, send_tail;
+    bool writes; /* posted since the last doorbell */
     struct frecv *recv;
     u32 recv_head, recv_tail;
 };
@@ -70,6 +71,7 @@ struct fdevice {
     struct fdone *done;
     struct fcq *cq;
     u32 forged;
+    struct fabric_writes writes;
 };
 
 struct fabric {
@@ -392,6 +394,10 @@ static enum err post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, s
     if (q->send_head != q->send_tail && w->execute_at < before->execute_at)
         w->execute_at = before->execute_at;
     q->send_head++;
+    if (wr->opcode == WR_RDMA_WRITE) {
+        q->writes = true;
+        q->device->writes.posted++;
+    }
     if (q->state == QPS_ERR)
         flush(q);
     return OK;
@@ -415,7 +421,10 @@ static enum err post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, s
 
 static void doorbell(struct verbs_qp *qp)
 {
-    (void)qp;
+    struct fqp *q = qp_of(qp);
+
+    q->device->writes.doorbells += q->writes;
+    q->writes = false;
 }
 
 static const struct verbs_ops ops = {
@@ -565,7 +574,10 @@ static void complete(struct fqp *q, enum wc_status status)
     struct verbs_wc wc = {
         .wr_id = w->wr.wr_id, .status = status, .qp_num = q->base.qp_num, .qp = &q->base};
 
-    add_wc(q->base.send_cq, &wc);
+    if (w->wr.send_flags & SEND_SIGNALED || status != WC_SUCCESS) {
+        add_wc(q->base.send_cq, &wc);
+        q->device->writes.completions += w->wr.opcode == WR_RDMA_WRITE;
+    }
     if (status != WC_SUCCESS) {
         q->state = QPS_ERR;
         flush(q);
@@ -777,6 +789,11 @@ void fabric_forge(struct fabric *f, enum fabric_forgery forgery)
 u32 fabric_forged(const struct fabric *f, u32 host)
 {
     return f->host[host]->forged;
+}
+
+struct fabric_writes fabric_writes(const struct fabric *f, u32 host)
+{
+    return f->host[host]->writes;
 }
 
 u32 fabric_keys(const struct fabric *f, u32 host)

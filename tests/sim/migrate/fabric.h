@@ -30,6 +30,11 @@ u32 fabric_forged(const struct fabric *f, u32 host);
 /* Does what is due now; and when there is something next. */
 void fabric_run(struct fabric *f);
 u64 fabric_next(const struct fabric *f);
+/* What a host has posted since it was booted: WRITEs, doorbells that started some, completions that told of some. */
+struct fabric_writes {
+    u64 posted, doorbells, completions;
+};
+struct fabric_writes fabric_writes(const struct fabric *f, u32 host);
 /* Keys that can be used, or whose end was not told yet. */
 u32 fabric_keys(const struct fabric *f, u32 host);
 /* The frames of a host that another one can write. */
