@@ -29,8 +29,6 @@ struct agent;
 
 struct agent_ops {
     void (*datagram)(void *ctx, ip4_t to, const void *data, u32 size);
-    /* The MAC of a neighbour, if it is known; else it is asked for. */
-    bool (*neighbour)(void *ctx, ip4_t address, u8 mac[6]);
     bool (*random)(void *ctx, void *out, u32 size);
     /* agent_poll is wanted: something is there. Any thread. */
     void (*wake)(void *ctx);

@@ -15,7 +15,7 @@
 
 #define HELLO_PORT    18516       /* UDP */
 #define HELLO_MAGIC   0x4f4c4c48u /* "HLLO" */
-#define HELLO_VERSION 1
+#define HELLO_VERSION 2
 #define HELLO_QPS     3 /* of a link: one for control, the others for data */
 
 enum hello_kind { HELLO_ASK, HELLO_COOKIE, HELLO_OPEN, HELLO_ACCEPT, HELLO_KINDS };
@@ -31,9 +31,10 @@ struct hello_end {
     struct {
         u32 qpn, psn;
     } qp[HELLO_QPS];
-    u32 reserved;
+    u8 mac[6]; /* of its port: ARP would find the NIC's */
+    u8 reserved[6];
 };
-ASSERT_SIZE(struct hello_end, 48);
+ASSERT_SIZE(struct hello_end, 56);
 
 /* What both ends of a session know; the asker's first. */
 struct hello_session {
@@ -53,7 +54,7 @@ struct hello {
     struct hello_end end;         /* open, accept */
     struct mac mac;               /* open, accept: of all before it */
 };
-ASSERT_SIZE(struct hello, 200);
+ASSERT_SIZE(struct hello, 208);
 
 /* Copies a datagram; false: it is none of ours, or has no proper names. */
 bool hello_read(struct hello *h, const void *data, u32 size) MUST_CHECK;

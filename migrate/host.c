@@ -1,7 +1,7 @@
 /* The agent in the hypervisor: its thread, datagrams, and VMs as it wants them. */
 #include "migrate/host.h"
 #include "drivers/net/ip/ip.h"
-#include "drivers/net/roce/nic.h"
+#include "drivers/net/rdma/host.h"
 #include "kernel/arch.h"
 #include "kernel/heap.h"
 #include "kernel/host.h"
@@ -60,17 +60,6 @@ static void datagram(void *ctx, ip4_t to, const void *data, u32 size)
     (void)ctx;
     if (udp_send(ip_host(), to, HELLO_PORT, HELLO_PORT, data, size))
         log_debug("migrate: a hello could not be sent");
-}
-
-static bool neighbour(void *ctx, ip4_t address, u8 mac[6])
-{
-    mac_t found;
-
-    (void)ctx;
-    if (!ip_lookup(ip_host(), address, &found))
-        return false;
-    memcpy(mac, found.b, sizeof(found.b));
-    return true;
 }
 
 static bool random_bytes(void *ctx, void *out, u32 size)
@@ -314,7 +303,6 @@ static void say(void *ctx, const char *text)
 
 static const struct agent_ops ops = {
     .datagram = datagram,
-    .neighbour = neighbour,
     .random = random_bytes,
     .wake = wake,
     .find = find,
@@ -453,7 +441,7 @@ static enum err may_start(const char *name, struct why *why)
 static void agent_start(const struct boot_info *boot)
 {
     struct why no_device = {""};
-    struct verbs_device *device = roce_host();
+    struct verbs_device *device = rdma_host();
 
     (void)boot;
     if (!host_config.peer_count) {
@@ -461,7 +449,7 @@ static void agent_start(const struct boot_info *boot)
         return;
     }
     if (!device)
-        (void)roce_host_missing(&no_device);
+        (void)rdma_host_missing(&no_device);
     if (start(device, &host.missing)) {
         log_warn("migrate: %s", host.missing.text);
         return;

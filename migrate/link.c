@@ -101,8 +101,10 @@ enum err link_create(struct link **link, struct verbs_pd *pd,
                     : why_set(why, E_NOMEM, "no 512 KiB of memory in one piece are free");
     if (e) {
         link_end(l);
-        while (!link_is_over(l))
+        while (!link_is_over(l)) {
             (void)verbs_progress(pd->device);
+            thread_yield(); /* a card's thread ends them */
+        }
         return e;
     }
     *link = l;
@@ -123,6 +125,7 @@ enum err link_describe(struct link *l, const u32 psn[LINK_QPS], struct hello_end
         return why_set(why, E_STATE, "the port of %s is down", l->device->name);
     *end = (struct hello_end){.mtu = port.active_mtu};
     memcpy(end->gid, port.gid, sizeof(end->gid));
+    memcpy(end->mac, port.mac, sizeof(end->mac));
     for (unsigned i = 0; i < LINK_QPS; i++) {
         l->psn[i] = psn[i] & 0xffffff;
         end->qp[i].qpn = qp_of(l, i)->qp_num;
@@ -132,8 +135,7 @@ enum err link_describe(struct link *l, const u32 psn[LINK_QPS], struct hello_end
     return OK;
 }
 
-enum err link_connect(struct link *l, const struct hello_end *peer, const u8 mac[6],
-                      struct why *why)
+enum err link_connect(struct link *l, const struct hello_end *peer, struct why *why)
 {
     struct verbs_qp_attr a = {.dest_ip = verbs_gid_ip(peer->gid),
                               .path_mtu = MIN(peer->mtu, l->mtu),
@@ -145,7 +147,7 @@ enum err link_connect(struct link *l, const struct hello_end *peer, const u8 mac
                               .rnr_retry = 7};
     enum err e = OK;
 
-    memcpy(a.dest_mac, mac, sizeof(a.dest_mac));
+    memcpy(a.dest_mac, peer->mac, sizeof(a.dest_mac));
     for (unsigned i = 0; i < LINK_QPS && !e; i++) {
         a.dest_qp_num = peer->qp[i].qpn;
         a.rq_psn = peer->qp[i].psn;

@@ -78,8 +78,7 @@ enum err link_create(struct link **link, struct verbs_pd *pd,
 enum err link_describe(struct link *l, const u32 psn[LINK_QPS], struct hello_end *end,
                        struct why *why) MUST_CHECK;
 /* Connects it. */
-enum err link_connect(struct link *l, const struct hello_end *peer, const u8 mac[6],
-                      struct why *why) MUST_CHECK;
+enum err link_connect(struct link *l, const struct hello_end *peer, struct why *why) MUST_CHECK;
 /* Ends it: nothing more is told of its work until link_is_over, which then tells what was left as not good, frees it
  * and returns true. */
 void link_end(struct link *l);

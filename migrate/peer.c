@@ -49,7 +49,7 @@ static void drop_link(struct peer *p, const char *why)
     }
 }
 
-/* Makes this end of a link; E_AGAIN: its MAC is not known yet. */
+/* Makes this end of a link. */
 static enum err make_link(struct peer *p, struct hello_end *mine, struct why *why)
 {
     struct agent *a = p->agent;
@@ -66,15 +66,13 @@ static enum err make_link(struct peer *p, struct hello_end *mine, struct why *wh
 
 static enum err connect(struct peer *p, const struct hello_end *theirs, struct why *why)
 {
-    struct agent *a = p->agent;
     unsigned me = !p->begins;
-    u8 mac[6];
 
-    if (!p->link || !a->ops->neighbour(a->ctx, p->address, mac))
-        return why_set(why, E_AGAIN, "its MAC is not known yet");
+    if (!p->link)
+        return why_set(why, E_AGAIN, "this end is not made yet");
     p->link->send_key = hello_control_key(&p->session, &p->key, me);
     p->link->receive_key = hello_control_key(&p->session, &p->key, !me);
-    return link_connect(p->link, theirs, mac, why);
+    return link_connect(p->link, theirs, why);
 }
 
 static void up(struct peer *p)

@@ -119,13 +119,15 @@ enum err verbs_reg_mr(struct verbs_pd *pd, const struct verbs_mr_init *init, str
     if (e != OK)
         return e;
     lock_acquire(&pd->device->lock);
+    pd->mrs++; /* from now on: the lock may be given up meanwhile */
     e = pd->device->ops->reg_mr(pd, init, mr, why);
     if (e == OK) {
         (*mr)->pd = pd;
         (*mr)->iova = init->iova;
         (*mr)->length = init->length;
         (*mr)->access = init->access;
-        pd->mrs++;
+    } else {
+        pd->mrs--;
     }
     lock_release(&pd->device->lock);
     return e;
@@ -225,6 +227,20 @@ static enum err check_qp(const struct verbs_pd *pd, const struct verbs_qp_init *
     return e == OK ? check_room(init->recv_cq, init->max_recv_wr, why) : e;
 }
 
+static void promise(struct verbs_pd *pd, const struct verbs_qp_init *init)
+{
+    init->send_cq->promised += init->max_send_wr;
+    init->recv_cq->promised += init->max_recv_wr;
+    pd->qps++;
+}
+
+static void unpromise(struct verbs_pd *pd, const struct verbs_qp_init *init)
+{
+    init->send_cq->promised -= init->max_send_wr;
+    init->recv_cq->promised -= init->max_recv_wr;
+    pd->qps--;
+}
+
 static void fill_qp(struct verbs_qp *qp, struct verbs_pd *pd, const struct verbs_qp_init *init)
 {
     qp->pd = pd;
@@ -234,9 +250,6 @@ static void fill_qp(struct verbs_qp *qp, struct verbs_pd *pd, const struct verbs
     qp->max_recv_wr = init->max_recv_wr;
     qp->max_sge = init->max_sge;
     qp->ctx = init->ctx;
-    qp->send_cq->promised += qp->max_send_wr;
-    qp->recv_cq->promised += qp->max_recv_wr;
-    pd->qps++;
 }
 
 enum err verbs_create_qp(struct verbs_pd *pd, const struct verbs_qp_init *init,
@@ -246,10 +259,14 @@ enum err verbs_create_qp(struct verbs_pd *pd, const struct verbs_qp_init *init,
 
     lock_acquire(&pd->device->lock);
     e = check_qp(pd, init, why);
-    if (e == OK)
+    if (e == OK) {
+        promise(pd, init); /* from now on: the lock may be given up meanwhile */
         e = pd->device->ops->create_qp(pd, init, qp, why);
-    if (e == OK)
-        fill_qp(*qp, pd, init);
+        if (e == OK)
+            fill_qp(*qp, pd, init);
+        else
+            unpromise(pd, init);
+    }
     lock_release(&pd->device->lock);
     return e;
 }

@@ -2,8 +2,10 @@
  * chapters 10 and 11); each call says where it differs. A provider (soft-RoCE, a card) is one const
  * struct verbs_ops, and embeds the objects below in its own.
  *
- * Any thread may call. Each call holds its device's lock for its own length (order: frames and heap come
- * after it) and none blocks. Only a done or notify callback must not call back into its device.
+ * Any thread may call. Each call holds its device's lock (order: frames and heap come after it). Calls that make or change
+ * something (verbs_alloc_pd, verbs_reg_mr, verbs_create_*, verbs_modify_qp) may wait for a card's firmware, some seconds
+ * at most, and give the lock up meanwhile: who calls them holds no lock. All others never wait. Only a done or notify
+ * callback must not call back into its device.
  *
  * Misuse is refused with a sentence (struct why, may be NULL), and changes nothing; what is refused where
  * libibverbs leaves it undefined: destroying what is in use, posting to a full queue, a completion queue
@@ -226,8 +228,11 @@ enum err verbs_post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u3
 
 /* The calls above without the name of the argument that they have in common. What verbs.c has checked by then:
  * objects are of one device, arguments within the device's limits, nothing that is ended is in use. The
- * device's lock is held. */
+ * device's lock is held. Those that make or change something may release it and take it again, while they wait. */
 struct verbs_ops {
+    void (*show)(struct verbs_device *device); /* rows for `rdma`, without the lock */
+    /* Packets that were sent again; NULL: the device does not say. */
+    u64 (*resent)(struct verbs_device *device);
     void (*query_port)(struct verbs_device *device, struct verbs_port *port);
     bool (*progress)(struct verbs_device *device);
     /* Takes what is done; its fn is called without the lock. NULL: nothing. */

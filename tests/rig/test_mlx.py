@@ -5,8 +5,21 @@ import pytest
 
 from emulator import Card
 from host import Host
+from wire import Wire
 
-A = "10.0.0.1"
+A, B = "10.0.0.1", "10.0.0.2"
+TRANSFERS = [("write", "64K", 20), ("read", "64K", 20), ("send", "16K", 50), ("atomic", 8, 100)]
+
+
+@pytest.fixture
+def wire(tmp_path):
+    """For cards and NICs alike."""
+    with Wire(tmp_path) as w:
+        yield w
+
+
+def host_with(card, wire, address, name="alpha"):
+    return Host("amd", config=f"address {address}/24", name=name, nic=wire.end(), card=card, cpus=1)
 
 
 def left(card):
@@ -25,3 +38,37 @@ def test_a_host_that_goes_off_has_every_page_back(command):
         host.line.send(command + "\r")
         host.emulator.process.wait(60)
     assert left(card)[1:] == (0, 0), card.refusals()
+
+
+def transfer(host, to, operation, size, count, timeout=120):
+    said = host.run(f"rdma bw {to} {operation} {size} {count}", timeout)
+    assert re.search(rf"\d+ bytes in {count} messages, \S+ s, \S+ MB/s", said), said
+    print(operation, size, count, said)
+
+
+def listen(host):
+    assert "listening on UDP port 18515" in host.run("rdma listen")
+
+
+def test_two_hosts_reach_each_others_memory_by_their_cards(wire):
+    cards = [Card(wire.end()), Card(wire.end())]
+    with host_with(cards[0], wire, A) as a, host_with(cards[1], wire, B) as b:
+        for host, card in ((a, cards[0]), (b, cards[1])):
+            said = host.run("rdma")
+            assert re.search(rf"^port +active, path MTU 1024, MAC {card.mac}", said, re.M), said
+            assert re.search(r"^device +mlx0, ConnectX-5", said, re.M), said
+        for client, server, address in ((a, b, B), (b, a, A)):
+            listen(server)
+            assert client.run(f"rdma ping {address}", timeout=60).count("64 bytes came back") == 4
+            for t in TRANSFERS:
+                transfer(client, address, *t)
+            said = client.run(f"rdma verify {address}", timeout=300)
+            assert re.search(r"\d+ right, 0 wrong", said), said
+            assert "error" not in server.run("rdma listen stop").lower()
+        for host in (a, b):
+            said = host.run("rdma info")
+            assert re.search(r"^objects +0 queue pairs, 0 completion queues, 0 regions", said, re.M), said
+            host.line.send("poweroff\r")
+            host.emulator.process.wait(60)
+    for card in cards:
+        assert left(card)[1:] == (0, 0), card.refusals()

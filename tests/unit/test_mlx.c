@@ -40,6 +40,7 @@ static struct mlx *new_card(void)
     new->pci = &pci;
     new->bar = bar;
     str_copy(new->name, sizeof(new->name), "mlx0");
+    mlx_device_init(new);
     return new;
 }
 

@@ -186,6 +186,7 @@ static const struct step {
     {"port", mlx_port_enable, mlx_port_disable},
     {"SET_ROCE_ADDRESS", mlx_address_set, mlx_address_clear},
     {"link", mlx_port_look, NULL},
+    {"objects", mlx_objects_begin, mlx_objects_destroy},
 };
 
 /* --- up and down ----------------------------------------------------------------------------------------------- */
@@ -246,6 +247,8 @@ enum err mlx_bring_up(struct mlx *m, struct why *why)
     lock_acquire(&m->base.lock);
     if (m->state == MLX_DOWN)
         m->state = MLX_UP;
+    m->failure.text[0] = '\0';
+    mlx_device_limits(m);
     lock_release(&m->base.lock);
     log_debug("%s: up after %llu commands and %llu ms", m->name, (unsigned long long)m->cmdq.sent,
               (unsigned long long)((time_now() - start) / MSEC(1)));

@@ -3,7 +3,8 @@
 #include "kernel/heap.h"
 #include "kernel/log.h"
 
-#define IDLE MSEC(5)
+#define IDLE   MSEC(5)
+#define EXPECT USEC(200)
 
 /* --- devices ------------------------------------------------------------------------------------------------ */
 
@@ -41,6 +42,11 @@ struct mlx *mlx_cards(void)
     return cards;
 }
 
+const char *mlx_model_name(const struct mlx *m)
+{
+    return m->model ? m->model->name : "a card";
+}
+
 /* --- the thread ------------------------------------------------------------------------------------------------ */
 
 static void look_at_port(struct mlx *m)
@@ -55,23 +61,81 @@ static void look_at_port(struct mlx *m)
         log_warn("%s: the link is %s", m->name, m->link ? "up" : "down");
 }
 
+/* What failed touches no memory from here on, so that all can end that used it. */
+static void bury(struct mlx *m)
+{
+    mlx_silence(m);
+    lock_acquire(&m->base.lock);
+    m->silent = true;
+    lock_release(&m->base.lock);
+}
+
+static void serve(struct mlx *m)
+{
+    if (m->state == MLX_UP) {
+        mlx_eq_poll(m);
+        mlx_pages_serve(m);
+        if (m->port_event)
+            look_at_port(m);
+        if (m->look_at_health || time_now() >= m->health_next)
+            (void)mlx_health(m);
+    }
+    if (m->state == MLX_DEAD && !m->silent)
+        bury(m);
+    mlx_objects_end(m);
+    (void)verbs_progress(&m->base);
+}
+
+static void reset(struct mlx *m)
+{
+    const u32 *c = m->counts;
+
+    m->reset_why.text[0] = '\0';
+    if (c[MLX_KIND_QP] || c[MLX_KIND_CQ] || c[MLX_KIND_MKEY]) {
+        (void)why_set(&m->reset_why, E_STATE,
+                      "%s: %u queue pairs, %u completion queues and %u memory regions are in use",
+                      m->name, c[MLX_KIND_QP], c[MLX_KIND_CQ], c[MLX_KIND_MKEY]);
+    } else {
+        mlx_take_down(m);
+        pci_enable(m->pci);
+        if (mlx_bring_up(m, &m->reset_why))
+            m->failure = m->reset_why;
+    }
+    __atomic_store_n(&m->reset_wanted, false, __ATOMIC_RELEASE);
+}
+
+/* Soon again while a completion is awaited. */
+static u64 nap(struct mlx *m)
+{
+    bool awaited;
+
+    lock_acquire(&m->base.lock);
+    awaited = mlx_is_awaited(m);
+    m->idle = !awaited;
+    lock_release(&m->base.lock);
+    return awaited ? EXPECT : IDLE;
+}
+
 static void card_thread(void *argument)
 {
     struct mlx *m = argument;
 
     while (!__atomic_load_n(&m->leaving, __ATOMIC_ACQUIRE)) {
-        if (m->state == MLX_UP) {
-            mlx_eq_poll(m);
-            mlx_pages_serve(m);
-            if (m->port_event)
-                look_at_port(m);
-            if (m->look_at_health || time_now() >= m->health_next)
-                (void)mlx_health(m);
-        }
-        thread_sleep_until(time_now() + IDLE);
+        serve(m);
+        if (__atomic_load_n(&m->reset_wanted, __ATOMIC_ACQUIRE))
+            reset(m);
+        thread_sleep_until(time_now() + nap(m));
     }
     __atomic_store_n(&m->thread, NULL, __ATOMIC_RELEASE);
     thread_exit();
+}
+
+struct verbs_device *mlx_host(void)
+{
+    for (struct mlx *m = cards; m; m = m->next)
+        if (m->state == MLX_UP && m->link && m->ip)
+            return &m->base;
+    return NULL;
 }
 
 /* --- start and stop -------------------------------------------------------------------------------------------- */
@@ -93,7 +157,6 @@ static void join(struct mlx *m)
         number++;
     *end = m;
     str_format(m->name, sizeof(m->name), "mlx%u", number);
-    m->base.name = m->name;
 }
 
 static enum err start(struct pci_device *d, struct why *why)
@@ -111,6 +174,7 @@ static enum err start(struct pci_device *d, struct why *why)
         return why_set(why, E_IO, "firmware gave its registers no address (BAR 0): see `pci bars`");
     }
     join(m);
+    mlx_device_init(m);
     if (mlx_bring_up(m, &m->failure)) { /* `rdma reset` may succeed */
         log_warn("%s", m->failure.text);
     } else {

@@ -248,7 +248,8 @@ static void hand_over(struct mlx *m, struct mlx_slot *s, const struct command *c
 {
     u8 entry[MLX_CMD_ENTRY_SIZE] = {0};
 
-    s->token = (u8)(s->token + 1 ? s->token + 1 : 1);
+    if (!++s->token) /* which is none */
+        s->token = 1;
     mlx_set(entry, cmd_entry_type, MLX_CMD_TYPE);
     mlx_set(entry, cmd_entry_input_length, c->in_size);
     mlx_set(entry, cmd_entry_input_mailbox_pointer, chain(&s->in, c->in, c->in_size, s->token));

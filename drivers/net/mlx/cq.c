@@ -161,6 +161,8 @@ static bool take(struct mlx_cq *cq, const u8 *cqe, u32 last_word, struct verbs_w
             return refuse(cq, "qpn: there is no such queue pair");
         cq->last = qp;
     }
+    if (qp->ending)
+        return false;
     switch (PART(cqe_opcode, last_word)) {
     case MLX_CQE_REQ: return take_send(cq, qp, cqe, last_word, wc);
     case MLX_CQE_RESP_WR_IMM:

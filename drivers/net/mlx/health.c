@@ -47,6 +47,7 @@ void mlx_fail(struct mlx *m, const char *format, ...)
     if (first)
         str_copy(m->failure.text, sizeof(m->failure.text), text);
     m->state = MLX_DEAD;
+    m->qps.dead = true; /* what is posted is flushed */
     lock_release(&m->base.lock);
     if (!first)
         return;

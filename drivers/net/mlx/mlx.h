@@ -4,13 +4,13 @@
  *     cmd.c               the command queue
  *     bringup.c caps.c port.c pages.c   from any state to a port that is active, as a table of steps
  *     eq.c health.c       what the card tells by itself
- *     card.c              PCI, the card's thread, the list of cards
+ *     object.c device.c   what is made in it by commands; verbs
+ *     card.c show.c       PCI, the card's thread, the list of cards; `rdma info`, `rdma reset`
  *
  * One lock guards a card: its verbs device's. It is held for every access to registers and for what is marked "locked";
  * commands wait without it. All may run on any CPU. */
 #pragma once
-#include "drivers/net/mlx/mlx_layout.h"
-#include "drivers/net/verbs.h"
+#include "drivers/net/mlx/cq.h"
 #include "drivers/pci.h"
 #include "kernel/thread.h"
 
@@ -96,6 +96,20 @@ struct mlx_pages {
     s32 wanted; /* by events; locked */
 };
 
+/* --- objects --------------------------------------------------------------------------------------------- */
+
+/* In the order in which they end: users before what they use. */
+enum mlx_kind { MLX_KIND_QP, MLX_KIND_MKEY, MLX_KIND_CQ, MLX_KIND_PD, MLX_KINDS };
+
+struct mlx_object {
+    struct list all, end;
+    u8 kind;
+    bool busy;      /* a command that somebody waits for names it */
+    u32 number;     /* in the card */
+    u32 generation; /* of the bring-up that it was made in; 0: it is gone there */
+    struct verbs_done *done;
+};
+
 /* --- a card ---------------------------------------------------------------------------------------------- */
 
 enum mlx_state {
@@ -140,10 +154,21 @@ struct mlx {
     bool port_event, look_at_health;
     u64 events[256]; /* by type */
 
+    struct mlx_qps qps;
+    struct list objects[MLX_KINDS];
+    u32 counts[MLX_KINDS];
+    struct list ending; /* objects that the card's thread has to end */
+    struct list done;   /* struct verbs_done, to be told */
+    u32 generation;     /* how often it was brought up */
+    u8 key_byte;
+    bool silent; /* it is dead, and touches no memory */
+
     u32 health_counter, health_misses;
     u64 health_next; /* ns */
     struct thread *thread;
-    bool leaving;
+    bool leaving, idle;
+    bool reset_wanted;
+    struct why reset_why; /* empty: it was done */
 };
 
 static inline struct mlx *mlx_of(struct verbs_device *device)
@@ -218,7 +243,29 @@ const char *mlx_syndrome_name(u32 syndrome);
 /* It is not to be used any more; what it was doing ends with errors. The card's thread does the rest. */
 void mlx_fail(struct mlx *m, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* object.c; locked */
+void mlx_object_add(struct mlx *m, struct mlx_object *o, enum mlx_kind kind, u32 number);
+bool mlx_object_is_there(const struct mlx *m, const struct mlx_object *o);
+/* The card's thread ends it and frees it; done (may be NULL) is told then. */
+void mlx_object_end(struct mlx *m, struct mlx_object *o, struct verbs_done *done);
+/* Not locked: the card's thread. */
+void mlx_objects_end(struct mlx *m);
+/* A step of the bring-up, and its undoing: nothing is left in the card. */
+enum err mlx_objects_begin(struct mlx *m, struct why *why) MUST_CHECK;
+void mlx_objects_destroy(struct mlx *m);
+
+/* device.c */
+void mlx_device_init(struct mlx *m);
+void mlx_device_limits(struct mlx *m);
+void mlx_object_free(struct mlx *m, struct mlx_object *o);
+/* Does somebody want to be told of completions? Locked. */
+bool mlx_is_awaited(struct mlx *m);
+
+/* show.c */
+void mlx_show(struct mlx *m); /* rows for the shell */
+
 /* card.c */
 struct mlx *mlx_cards(void);
+const char *mlx_model_name(const struct mlx *m);
 /* The verbs device of the first card whose port is active, or NULL. */
 struct verbs_device *mlx_host(void);

@@ -69,6 +69,7 @@ struct mlx_rq {
 struct mlx_qp {
     struct verbs_qp base;
     enum verbs_qp_state state; /* as far as the driver knows: an error that was polled changes it */
+    bool ending; /* verbs_destroy_qp was called: what the card still reports is dropped */
     struct mlx_sq sq;
     struct mlx_rq rq;
     u8 *record; /* doorbell record */

@@ -1,6 +1,5 @@
 /* `rdma bw`: how fast one operation goes. */
 #include "drivers/net/rdma/client.h"
-#include "drivers/net/roce/device.h"
 #include "kernel/console.h"
 #include "kernel/shell.h"
 
@@ -133,10 +132,7 @@ static enum err check(struct bw *b, struct why *why)
 
 static u64 resent(struct verbs_device *device)
 {
-    struct roce_counters c;
-
-    roce_counters(device, &c);
-    return c.rc[RC_COUNT_RESENT];
+    return device->ops->resent ? device->ops->resent(device) : 0;
 }
 
 static enum err measure(struct bw *b, struct why *why)
@@ -154,12 +150,13 @@ static enum err measure(struct bw *b, struct why *why)
     e = check(b, why);
     if (e)
         return e;
-    console_printf(
-        "\r%llu bytes in %u messages, %llu.%03llu s, %llu.%02llu MB/s, %llu packets resent\n",
-        (unsigned long long)bytes, b->count, (unsigned long long)(us / 1000000),
-        (unsigned long long)(us / 1000 % 1000), (unsigned long long)(bytes / us),
-        (unsigned long long)(bytes * 100 / us % 100),
-        (unsigned long long)(resent(device) - before));
+    console_printf("\r%llu bytes in %u messages, %llu.%03llu s, %llu.%02llu MB/s",
+                   (unsigned long long)bytes, b->count, (unsigned long long)(us / 1000000),
+                   (unsigned long long)(us / 1000 % 1000), (unsigned long long)(bytes / us),
+                   (unsigned long long)(bytes * 100 / us % 100));
+    if (device->ops->resent)
+        console_printf(", %llu packets resent", (unsigned long long)(resent(device) - before));
+    console_print("\n");
     return OK;
 }
 

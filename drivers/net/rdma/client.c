@@ -1,4 +1,5 @@
 #include "drivers/net/rdma/client.h"
+#include "drivers/net/rdma/host.h"
 #include "drivers/net/roce/nic.h"
 #include "kernel/console.h"
 
@@ -87,8 +88,8 @@ static enum err find_host(struct rdma_client *c, const char *host, struct why *w
     mac_t mac;
 
     c->ip = ip_host();
-    if (!roce_host())
-        return roce_host_missing(why);
+    if (!rdma_host())
+        return rdma_host_missing(why);
     if (!ip4_parse(host, &c->host))
         return why_set(why, E_INVAL, "'%s' is no IPv4 address, as 192.0.2.2", host);
     return ip_resolve(c->ip, c->host, SEC(3), &mac, why);

@@ -31,6 +31,7 @@ static const struct field {
 };
 #define GID      BIT(COUNT_OF(fields))
 #define COMPLETE (BIT(COUNT_OF(fields) + 1) - 1)
+#define MAC      BIT(COUNT_OF(fields) + 1) /* not of old versions */
 
 /* --- reading --------------------------------------------------------------------------------------- */
 
@@ -59,17 +60,17 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool read_gid(u8 gid[16], const char *text)
+static bool read_bytes(u8 *to, unsigned count, const char *text)
 {
-    for (unsigned i = 0; i < 16; i++) {
+    for (unsigned i = 0; i < count; i++) {
         int high = hex_digit(text[2 * i]);
         int low = high < 0 ? -1 : hex_digit(text[2 * i + 1]);
 
         if (low < 0)
             return false;
-        gid[i] = (u8)(high << 4 | low);
+        to[i] = (u8)(high << 4 | low);
     }
-    return !text[32];
+    return !text[2 * count];
 }
 
 static enum err read_number(struct rdma_end *end, const struct field *f, const char *text,
@@ -98,14 +99,20 @@ static enum err read_pair(struct rdma_end *end, char *word, u64 *seen, struct wh
     for (unsigned i = 0; i < COUNT_OF(fields); i++)
         if (str_equal(word, fields[i].name))
             bit = BIT(i);
+    if (str_equal(word, "mac"))
+        bit = MAC;
     if (bit == GID && !str_equal(word, "gid"))
         return OK;
     if (*seen & bit)
         return why_set(why, E_FORMAT, "%s is there twice", word);
     *seen |= bit;
+    if (bit == MAC)
+        return read_bytes(end->mac, 6, value)
+                   ? OK
+                   : why_set(why, E_FORMAT, "mac is not 12 small hexadecimal digits");
     if (bit != GID)
         return read_number(end, &fields[__builtin_ctzll(bit)], value, why);
-    return read_gid(end->gid, value)
+    return read_bytes(end->gid, 16, value)
                ? OK
                : why_set(why, E_FORMAT, "gid is not 32 small hexadecimal digits");
 }
@@ -121,7 +128,7 @@ static enum err read_end(struct rdma_end *end, char *rest, struct why *why)
     for (unsigned i = 0; i < COUNT_OF(fields); i++)
         if (!(seen & BIT(i)))
             return why_set(why, E_FORMAT, "%s is missing", fields[i].name);
-    return seen == COMPLETE ? OK : why_set(why, E_FORMAT, "gid is missing");
+    return (seen & COMPLETE) == COMPLETE ? OK : why_set(why, E_FORMAT, "gid is missing");
 }
 
 /* Behind the magic: the word and id=. */
@@ -180,6 +187,9 @@ static u32 write_end(char *to, u32 room, const struct rdma_end *end)
 
     for (unsigned i = 0; i < 16; i++)
         n += (u32)str_format(to + n, room - n, "%02x", end->gid[i]);
+    n += (u32)str_format(to + n, room - n, " mac=");
+    for (unsigned i = 0; i < 6; i++)
+        n += (u32)str_format(to + n, room - n, "%02x", end->mac[i]);
     for (unsigned i = 0; i < COUNT_OF(fields); i++) {
         u64 value = 0;
 

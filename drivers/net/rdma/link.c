@@ -1,7 +1,9 @@
 #include "drivers/net/rdma/link.h"
+#include "drivers/net/rdma/host.h"
 #include "drivers/net/roce/nic.h"
 #include "kernel/arch.h"
 #include "kernel/frames.h"
+#include "kernel/heap.h"
 #include "kernel/host.h"
 #include "kernel/log.h"
 
@@ -34,20 +36,18 @@ static enum err take_memory(struct rdma_link *l, struct why *why)
 static enum err reg_mr(struct rdma_link *l, struct verbs_mr **mr, u64 iova, u64 length, u32 access,
                        struct why *why)
 {
-    static hpa_t frames[1 << LINK_ORDER]; /* the list is copied */
-    static struct lock lock;
-    struct verbs_mr_init init = {.frames = frames,
-                                 .frame_count = length >> PAGE_SHIFT,
-                                 .length = length,
-                                 .iova = iova,
-                                 .access = access};
+    u64 count = length >> PAGE_SHIFT;
+    hpa_t *frames = heap_alloc(count * sizeof(*frames)); /* the list is copied */
+    struct verbs_mr_init init = {
+        .frames = frames, .frame_count = count, .length = length, .iova = iova, .access = access};
     enum err e;
 
-    lock_acquire(&lock);
-    for (u64 i = 0; i < init.frame_count; i++)
+    if (!frames)
+        return why_set(why, E_NOMEM, "no memory for a list of frames");
+    for (u64 i = 0; i < count; i++)
         frames[i] = HPA(l->memory.v + (i << PAGE_SHIFT));
     e = verbs_reg_mr(l->pd, &init, mr, why);
-    lock_release(&lock);
+    heap_free(frames);
     return e;
 }
 
@@ -82,6 +82,7 @@ static enum err describe(struct rdma_link *l, struct why *why)
     if (verbs_query_port(l->device, &port) || !port.active)
         return why_set(why, E_STATE, "the port of %s is down", l->device->name);
     memcpy(l->mine.gid, port.gid, sizeof(port.gid));
+    memcpy(l->mine.mac, port.mac, sizeof(port.mac));
     l->mine.qpn = l->qp->qp_num;
     l->mine.psn = (u32)roce_random() & 0xffffff;
     l->mine.mtu = port.active_mtu;
@@ -114,15 +115,31 @@ enum err rdma_link_open(struct rdma_link *l, enum rdma_mode mode, u32 access, u3
 {
     enum err e;
 
-    *l = (struct rdma_link){.device = roce_host(), .owner = thread_current()};
+    *l = (struct rdma_link){.device = rdma_host(), .owner = thread_current()};
     l->mine.mode = mode;
     l->mine.access = access;
     l->mine.message = message;
     if (!l->device)
-        return roce_host_missing(why);
+        return rdma_host_missing(why);
     e = make(l, why);
     if (e)
         rdma_link_close(l);
+    return e;
+}
+
+/* A card has another MAC than the NIC that ARP would find. */
+static enum err find_mac(struct ip *ip, const struct rdma_end *theirs, u8 to[6], struct why *why)
+{
+    static const u8 unknown[6];
+    mac_t mac;
+    enum err e;
+
+    memcpy(to, theirs->mac, sizeof(theirs->mac));
+    if (memcmp(to, unknown, sizeof(unknown)) != 0)
+        return OK;
+    e = ip_resolve(ip, (ip4_t){verbs_gid_ip(theirs->gid)}, RESOLVE_TIME, &mac, why);
+    if (!e)
+        memcpy(to, mac.b, sizeof(mac.b));
     return e;
 }
 
@@ -140,12 +157,10 @@ enum err rdma_link_connect(struct rdma_link *l, struct ip *ip, const struct rdma
                               .timeout = verbs_timeout_code(MSEC(host_config.rdma_timeout)),
                               .retry_cnt = host_config.rdma_retries,
                               .rnr_retry = 7};
-    mac_t mac;
-    enum err e = ip_resolve(ip, (ip4_t){a.dest_ip}, RESOLVE_TIME, &mac, why);
+    enum err e = find_mac(ip, theirs, a.dest_mac, why);
 
     if (e)
         return e;
-    memcpy(a.dest_mac, mac.b, sizeof(mac.b));
     l->theirs = *theirs;
     l->mtu = a.path_mtu;
     e = verbs_modify_qp(l->qp, QPS_RTR, &a, why);

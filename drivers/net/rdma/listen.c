@@ -1,6 +1,7 @@
 /* `rdma listen`: the end that answers. A thread of its own serves up to SESSIONS connections; the NIC's thread only
  * leaves it what came to the port. */
 #include "drivers/net/rdma/link.h"
+#include "drivers/net/rdma/host.h"
 #include "drivers/net/roce/nic.h"
 #include "kernel/console.h"
 #include "kernel/log.h"
@@ -273,8 +274,8 @@ static enum err start_listening(struct why *why)
 {
     if (listener.running)
         return why_set(why, E_STATE, "this host listens already; `rdma listen stop` ends it");
-    if (!roce_host())
-        return roce_host_missing(why);
+    if (!rdma_host())
+        return rdma_host_missing(why);
     listener.stop = false;
     listener.read = listener.written;
     listener.running = true;

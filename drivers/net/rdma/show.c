@@ -1,14 +1,8 @@
 /* The command `rdma`: the device of this host, and what came and went. */
 #include "drivers/net/ip/ip.h"
-#include "drivers/net/roce/nic.h"
+#include "drivers/net/rdma/host.h"
 #include "kernel/console.h"
 #include "kernel/shell.h"
-
-static void print_counter(const char *what, u64 n)
-{
-    if (n)
-        console_printf("  %-44s %14llu\n", what, (unsigned long long)n);
-}
 
 static void print_gid(const u8 gid[16])
 {
@@ -22,30 +16,26 @@ static void print_gid(const u8 gid[16])
 
 static enum err run_rdma(unsigned argc, char **argv, struct why *why)
 {
-    struct verbs_device *device = roce_host();
-    struct roce_counters c;
+    struct verbs_device *device = rdma_host();
     struct verbs_port port;
-    char text[IP4_TEXT];
+    char text[IP4_TEXT], mac[MAC_TEXT];
+    mac_t m;
 
     (void)argc, (void)argv;
     if (!device)
-        return roce_host_missing(why);
+        return rdma_host_missing(why);
     if (verbs_query_port(device, &port))
         return why_set(why, E_IO, "%s does not tell its port's state", device->name);
-    roce_counters(device, &c);
-    shell_row("device", "%s, RoCEv2 in software", device->name);
-    shell_row("port", "%s, path MTU %u", port.active ? "active" : "down", port.active_mtu);
+    memcpy(m.b, port.mac, sizeof(m.b));
+    shell_row("port", "%s, path MTU %u, MAC %s", port.active ? "active" : "down", port.active_mtu,
+              mac_text(mac, m));
     shell_row("address", "%s", ip4_text(text, (ip4_t){port.ip}));
     print_gid(port.gid);
-    console_print("\n");
-    print_counter("packets taken", c.dropped[ROCE_OK]);
-    for (unsigned i = ROCE_OK + 1; i < ROCE_DROP_COUNT; i++)
-        print_counter(roce_drop_name(i), c.dropped[i]);
-    for (unsigned i = 0; i < RC_COUNTERS; i++)
-        print_counter(rc_counter_name[i], c.rc[i]);
+    device->ops->show(device);
     return OK;
 }
 SHELL_COMMAND(
     rdma, .name = "rdma", .help = "the RDMA device, and what came and went", .run = run_rdma,
-    .more = "Packets that are dropped are counted by the reason; what never happened is left "
-            "out.");
+    .more =
+        "A card with an active link, else RoCE in software over the NIC. Packets that are dropped "
+        "are counted by the reason; what never happened is left out.");

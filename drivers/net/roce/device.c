@@ -187,7 +187,25 @@ void roce_counters(struct verbs_device *device, struct roce_counters *c)
 
 /* --- the device --------------------------------------------------------------------------------- */
 
+static void show(struct verbs_device *device)
+{
+    struct roce_device *d = roce_of(device);
+
+    if (d->port.show)
+        d->port.show(device);
+}
+
+static u64 resent(struct verbs_device *device)
+{
+    struct roce_counters c;
+
+    roce_counters(device, &c);
+    return c.rc[RC_COUNT_RESENT];
+}
+
 static const struct verbs_ops roce_ops = {
+    .show = show,
+    .resent = resent,
     .query_port = query_port,
     .progress = progress,
     .next_done = next_done,

@@ -23,7 +23,8 @@ struct roce_port {
     /* There is something for roce_poll to do: wakes the thread that calls it. May be NULL. */
     void (*kick)(void *nic);
     void *nic;
-    u64 (*now)(void); /* ns; time_now */
+    void (*show)(struct verbs_device *device); /* rows for `rdma`; may be NULL */
+    u64 (*now)(void);                          /* ns; time_now */
     /* heap_alloc and heap_free: zeroed, aligned to 16, NULL without memory. Not used for data. */
     void *(*alloc)(size_t size);
     void (*free)(void *p);

@@ -2,9 +2,11 @@
 #include "drivers/net/ip/ip.h"
 #include "drivers/net/roce/wire.h"
 #include "kernel/arch.h"
+#include "kernel/console.h"
 #include "kernel/heap.h"
 #include "kernel/init.h"
 #include "kernel/log.h"
+#include "kernel/shell.h"
 
 /* An idle NIC is polled each ms, and an emulated host loses its CPU for some: sooner nothing is lost. */
 #define PROBE_LEAST MSEC(4)
@@ -79,6 +81,28 @@ static bool service_busy(struct ether_service *unused)
     return roce_is_busy(nic.device);
 }
 
+/* --- `rdma` ---------------------------------------------------------------------------------------- */
+
+static void print_counter(const char *what, u64 n)
+{
+    if (n)
+        console_printf("  %-44s %14llu\n", what, (unsigned long long)n);
+}
+
+static void show(struct verbs_device *device)
+{
+    struct roce_counters c;
+
+    roce_counters(device, &c);
+    shell_row("device", "%s, RoCEv2 in software", device->name);
+    console_print("\n");
+    print_counter("packets taken", c.dropped[ROCE_OK]);
+    for (unsigned i = ROCE_OK + 1; i < ROCE_DROP_COUNT; i++)
+        print_counter(roce_drop_name(i), c.dropped[i]);
+    for (unsigned i = 0; i < RC_COUNTERS; i++)
+        print_counter(rc_counter_name[i], c.rc[i]);
+}
+
 /* --- start-up -------------------------------------------------------------------------------------- */
 
 /* The finalizer of SplitMix64 (Steele, Lea, Flood 2014). */
@@ -109,6 +133,7 @@ static struct roce_port port_of(const struct ip *ip)
         .frame_begin = frame_begin,
         .frame_send = frame_send,
         .kick = kick,
+        .show = show,
         .now = time_now,
         .alloc = heap_alloc,
         .free = heap_free,

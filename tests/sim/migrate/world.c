@@ -298,14 +298,6 @@ static void datagram(void *ctx, ip4_t to, const void *data, u32 size)
     }
 }
 
-static bool neighbour(void *ctx, ip4_t address, u8 mac[6])
-{
-    (void)ctx;
-    memset(mac, 0, 6);
-    mac[5] = (u8)address.v;
-    return true;
-}
-
 static bool random_bytes(void *ctx, void *out, u32 size)
 {
     u8 *at = out;
@@ -557,7 +549,6 @@ static bool holds(void *ctx, const char *name)
 
 static const struct agent_ops agent_ops = {
     .datagram = datagram,
-    .neighbour = neighbour,
     .random = random_bytes,
     .wake = wake,
     .find = find,
