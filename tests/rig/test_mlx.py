@@ -72,3 +72,72 @@ def test_two_hosts_reach_each_others_memory_by_their_cards(wire):
             host.emulator.process.wait(60)
     for card in cards:
         assert left(card)[1:] == (0, 0), card.refusals()
+
+
+def ping(host, address):
+    said = host.run(f"rdma ping {address}", timeout=90)
+    assert said.count("64 bytes came back") == 4, said
+
+
+def uses(host, device):
+    return re.search(rf"^device +{device}\b", host.run("rdma"), re.M)
+
+
+def test_cards_survive_a_wire_that_loses_doubles_and_reorders(wire):
+    cards = [Card(wire.end()), Card(wire.end())]
+    with host_with(cards[0], wire, A) as a, host_with(cards[1], wire, B) as b:
+        listen(b)
+        ping(a, B)
+        wire.loss = wire.double = wire.reorder = 1
+        for t in TRANSFERS:
+            transfer(a, B, *t)
+        said = a.run(f"rdma verify {B}", timeout=300)
+        assert re.search(r"\d+ right, 0 wrong", said), said
+        assert sum(c["lost"] for c in wire.counters()) > 0
+        assert not cards[0].refusals() and not cards[1].refusals()
+
+
+def test_a_card_and_soft_roce_reach_each_other(wire):
+    card = Card(wire.end())
+    with host_with(card, wire, A) as a, Host("amd", config=f"address {B}/24", nic=wire.end()) as b:
+        assert uses(a, "mlx0") and uses(b, "roce0")
+        for client, server, address in ((a, b, B), (b, a, A)):
+            listen(server)
+            said = client.run(f"rdma verify {address}", timeout=300)
+            assert re.search(r"\d+ right, 0 wrong", said), said
+        assert not card.refusals(), card.refusals()
+
+
+def test_faults_of_a_card_end_in_a_sentence_and_a_reset_mends_them(wire):
+    card, other = Card(wire.end(), options=["--fault", "page-request=40@20"]), Card(wire.end())
+    with host_with(card, wire, A) as a, host_with(other, wire, B) as b:
+        listen(b)
+        ping(a, B)
+        assert "asks for 40 pages" in card.log.read_text()
+        card.fault("page-request=600")
+        ping(a, B)
+
+        card.fault("port-down")
+        a.wait_log("mlx0: the link is down")
+        assert uses(a, "roce0")
+        card.fault("port-up")
+        a.wait_log("mlx0: the link is up")
+        ping(a, B)
+        assert not card.refusals(), card.refusals()
+
+        card.fault("command-timeout")
+        assert "was not answered within 10 s" in " ".join(a.run(f"rdma ping {B}", timeout=60).split())
+        assert re.search(r"^state +down: ", a.run("rdma info"), re.M)
+        assert uses(a, "roce0")
+        assert "mlx0 is up again, link up" in a.run("rdma reset", timeout=60)
+        ping(a, B)
+
+        card.fault("internal-error=7")
+        a.wait_log("mlx0 failed: firmware asks for a reset")
+        assert "syndrome 0x7" in a.run("rdma info")
+        assert "mlx0 is up again, link up" in a.run("rdma reset", timeout=60)
+        ping(a, B)
+        assert not card.refusals(), card.refusals()
+        a.line.send("poweroff\r")
+        a.emulator.process.wait(60)
+    assert left(card)[1:] == (0, 0), card.refusals()
