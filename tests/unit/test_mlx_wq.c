@@ -498,6 +498,20 @@ static void a_reset_forgets_work_and_completions_and_others_keep_theirs(void **s
     assert_int_equal(poll(), 2);
 }
 
+static void what_is_still_said_of_a_queue_pair_that_ends_is_dropped(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 3; i++)
+        assert_int_equal(mlx_post_nop(&a, i, NULL), OK);
+    assert_int_equal(mlx_post_nop(&b, 7, NULL), OK);
+    ring(&a);
+    assert_int_equal(mlx_poll_cq(&cq.base, wc, 1), 1);
+    a.ending = true;
+    ring(&b);
+    assert_int_equal(poll(), 1);
+    expect(0, 7, WC_SUCCESS);
+}
+
 static void a_queue_pair_that_left_is_unknown(void **state)
 {
     (void)state;
@@ -732,6 +746,7 @@ int main(void)
         WITH_CARD(a_slot_is_free_when_its_completion_was_polled),
         WITH_CARD(what_stands_behind_a_failure_is_flushed_in_order),
         WITH_CARD(a_reset_forgets_work_and_completions_and_others_keep_theirs),
+        WITH_CARD(what_is_still_said_of_a_queue_pair_that_ends_is_dropped),
         WITH_CARD(a_queue_pair_that_left_is_unknown),
         WITH_CARD(a_dead_cards_work_is_flushed_by_who_polls),
         WITH_CARD(a_key_is_registered_used_and_freed),

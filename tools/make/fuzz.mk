@@ -10,7 +10,7 @@ FUZZ_OBJ := $(HOST_OBJ:$(B)/host/%=$(B)/fuzz/%)
 FUZZ_SECONDS ?= 600
 FUZZ_RUNS ?= 200000
 # Each of these takes ten times as long for a run as the others, or more.
-FUZZ_SLOW := fuzz_config fuzz_hca fuzz_ip fuzz_mlx fuzz_roce_responder fuzz_vm_state
+FUZZ_SLOW := fuzz_config fuzz_hca fuzz_ip fuzz_mlx fuzz_mlx_eq fuzz_roce_responder fuzz_vm_state
 # And these a hundred times.
 FUZZ_SLOWEST := fuzz_migrate
 # A target may have a dictionary beside it.

@@ -262,7 +262,7 @@ static inline void consumed(struct mlx_cq *cq, u32 consumer)
 
 static bool may_run(const struct mlx_cq *cq)
 {
-    return cq->last && cq->last->base.send_cq == &cq->base;
+    return cq->last && cq->last->base.send_cq == &cq->base && !cq->last->ending;
 }
 
 /* A card that writes without end does not keep us longer than one lap. */

@@ -57,10 +57,14 @@ void mlx_eq_destroy(struct mlx *m)
 
 /* --- events ------------------------------------------------------------------------------------------------ */
 
+#define PAGES_MOST (1 << 20) /* 4 GiB: who asks for more at once is broken */
+
 /* Of the card's function 0 alone: others' are not ours to serve. */
 static void page_request(struct mlx *m, const u8 *eqe)
 {
-    m->pages.wanted += (s32)mlx_get(eqe, eqe_pages_count);
+    s64 wanted = (s64)m->pages.wanted + (s32)mlx_get(eqe, eqe_pages_count);
+
+    m->pages.wanted = (s32)MAX(-PAGES_MOST, MIN(wanted, PAGES_MOST));
 }
 
 static void take(struct mlx *m, const u8 *eqe)
