@@ -6,7 +6,7 @@ import pytest
 
 from conftest import guest_files
 from host import LINUX_LIMIT, Host
-from pair import config, connected, drained, figures, migrate, pair
+from pair import config, connected, drained, figures, is_well, migrate, pair, start
 from wire import Wire
 
 
@@ -14,24 +14,6 @@ from wire import Wire
 def hosts(kind, tmp_path):
     with pair(kind, tmp_path, guest_files()) as (a, b, _):
         yield a, b
-
-
-def start(host, name, **options):
-    """A guest that checks its memory at a pace."""
-    ticks = 5000000 if host.kind == "amd" else 1000000  # 2 and 20 ms
-    line = " ".join(f"{k}={v}" for k, v in {"ticks": ticks, **options}.items())
-    host.create(name, "mover.elf", memory="8M", cmdline=line)
-    host.run(f"vm start {name}")
-    with host.console(name) as guest:
-        guest.expect(r"filled \d+ pages", 60)
-
-
-def is_well(host, name, rounds=3):
-    """It goes on, and has found every byte."""
-    with host.console(name) as guest:
-        for _ in range(rounds):
-            m = guest.expect(r"round \d+ wrong (\d+)\r", 60)
-            assert m.group(1) == "0"
 
 
 def test_a_vm_moves_there_and_back(hosts):

@@ -3,6 +3,7 @@ import contextlib
 import re
 import time
 
+from emulator import Card
 from host import Host
 from wire import Wire
 
@@ -19,14 +20,34 @@ def config(name):
 
 
 @contextlib.contextmanager
-def pair(kind, folder, files, more=None, **options):
-    """Yields alpha, beta and the wire; they are connected. more: what their ferry.cfg has besides, by name."""
-    more = more or {}
-    with Wire(folder) as wire, \
-            Host(kind, name="alpha", files=files, config=config("alpha") + more.get("alpha", ""), nic=wire.end(), **options) as a, \
-            Host(kind, name="beta", files=files, config=config("beta") + more.get("beta", ""), nic=wire.end(), **options) as b:
+def pair(kind, folder, files, more=None, cards=False, **options):
+    """Yields alpha, beta and the wire; they are connected. more: what their ferry.cfg has besides, by name. cards: each
+    has an mlx5 card beside its NIC, on the same wire (host.options["card"])."""
+    def one(name, wire):
+        beside = {"card": Card(wire.end()), "cpus": 1} if cards else {}
+        return Host(kind, name=name, files=files, config=config(name) + (more or {}).get(name, ""), nic=wire.end(),
+                    **beside, **options)
+    with Wire(folder) as wire, one("alpha", wire) as a, one("beta", wire) as b:
         a.wait_log("connected to beta", 60)
         yield a, b, wire
+
+
+def start(host, name, memory="8M", **options):
+    """A guest that checks its memory at a pace."""
+    ticks = 5000000 if host.kind == "amd" else 1000000  # 2 and 20 ms
+    line = " ".join(f"{k}={v}" for k, v in {"ticks": ticks, **options}.items())
+    host.create(name, "mover.elf", memory=memory, cmdline=line)
+    host.run(f"vm start {name}")
+    with host.console(name) as guest:
+        guest.expect(r"filled \d+ pages", 60)
+
+
+def is_well(host, name, rounds=3):
+    """It goes on, and has found every byte."""
+    with host.console(name) as guest:
+        for _ in range(rounds):
+            m = guest.expect(r"round \d+ wrong (\d+)\r", 60)
+            assert m.group(1) == "0"
 
 
 def connected(host, name, limit=60):
