@@ -8,7 +8,7 @@
 #include "vmm/share/group.h"
 #include "vmm/share/hash.h"
 
-#define PREPARE_STEP 2048 /* pages that are counted before others have their turn */
+#define PREPARE_STEP 2048 /* pages that are made small before others have their turn */
 #define STEP         256  /* pages that are looked at before others have their turn */
 
 /* How a page went: the kind in the upper 3 bits, a number below. */
@@ -151,28 +151,17 @@ static hpa_t frame_now(const struct pmap *p, u64 index, enum page_state *state)
 enum err pages_prepare(struct pages *g, bool *done)
 {
     struct pmap *p = g->move->pmap;
-    struct move_figures *f = &g->move->figures;
-    u64 end = MIN(g->cursor + PREPARE_STEP, pmap_pages(p));
-    enum page_state state;
+    u64 begin = g->cursor, end = MIN(begin + PREPARE_STEP, pmap_pages(p));
     enum err e = OK;
 
-    for (; g->cursor < end && !e; g->cursor++) {
-        hpa_t frame;
-
-        lock_acquire(&p->lock);
-        if (pmap_record(p, g->cursor) && g->cursor % PMAP_LARGE == 0)
+    lock_acquire(&p->lock);
+    for (; g->cursor < end && !e; g->cursor += PMAP_LARGE)
+        if (pmap_record(p, g->cursor))
             e = pmap_split(p, pmap_gpa(g->cursor));
-        (void)dirty_take_used(p, g->cursor);
-        frame = frame_now(p, g->cursor, &state);
-        if (frame.v && !page_is_zero(phys_to_virt(frame))) {
-            f->nonzero_pages++;
-            f->shared_pages += state == PAGE_SHARED && rmap_used_outside(frame, p);
-        } else if (state == PAGE_REMOTE) {
-            f->nonzero_pages++;
-        }
-        lock_release(&p->lock);
-    }
-    *done = g->cursor == pmap_pages(p);
+    for (u64 i = begin; i < end; i += 64)
+        (void)dirty_take_used(p, i);
+    lock_release(&p->lock);
+    *done = end == pmap_pages(p);
     if (*done)
         pmap_shoot_down(p); /* CPUs must note writes in the small entries */
     return e;
@@ -324,30 +313,52 @@ static enum err to_home(struct pages *g, u64 index)
     return OK;
 }
 
+/* Has the frame of a SHARED page users outside the VM, by which it stays here? */
+static bool stays(const struct pages *g, hpa_t frame)
+{
+    u32 n;
+
+    return !is_led(g, frame, &n) &&
+           (map_get(&g->slot_of, frame, &n) || rmap_used_outside(frame, g->move->pmap));
+}
+
+/* What there was at the beginning. */
+static void count_page(struct move_figures *f, bool outside)
+{
+    if (f->round > 1)
+        return;
+    f->nonzero_pages++;
+    f->shared_pages += outside;
+}
+
 /* One page, by its state; the lock is held. E_AGAIN: no room for a WRITE now. */
 static enum err look_at(struct pages *g, u64 index)
 {
     struct pmap *p = g->move->pmap;
     enum page_state state;
     hpa_t frame = frame_now(p, index, &state);
-    u32 n;
+    bool outside = false;
+    enum err e;
 
     switch (state) {
     case PAGE_PRIVATE:
-        if (!frame.v || page_is_zero(phys_to_virt(frame)))
-            break;
-        return to_grant(g, index, frame);
+        if (!frame.v || page_is_zero(phys_to_virt(frame))) {
+            to_zero(g, index);
+            return OK;
+        }
+        e = to_grant(g, index, frame);
+        break;
     case PAGE_SHARED:
-        if (!is_led(g, frame, &n) &&
-            (map_get(&g->slot_of, frame, &n) || rmap_used_outside(frame, p)))
-            return to_slot(g, index, frame);
-        return to_alias(g, index, frame);
+        outside = stays(g, frame);
+        e = outside ? to_slot(g, index, frame) : to_alias(g, index, frame);
+        break;
     case PAGE_REMOTE:
-    case PAGE_CACHED: return to_home(g, index);
-    default: break;
+    case PAGE_CACHED: e = to_home(g, index); break;
+    default: to_zero(g, index); return OK;
     }
-    to_zero(g, index);
-    return OK;
+    if (!e)
+        count_page(&g->move->figures, outside);
+    return e;
 }
 
 /* --- messages ---------------------------------------------------------------------------------------------- */
@@ -548,6 +559,20 @@ static enum err write_grants(struct pages *g)
     return OK;
 }
 
+/* Of 64 pages: those that stayed and were used. */
+static u64 used_that_stay(struct pages *g, u64 index)
+{
+    u64 pages = dirty_take_used(g->move->pmap, index), used = 0;
+
+    for (; pages; pages &= pages - 1) {
+        u32 k = (u32)__builtin_ctzll(pages);
+
+        if (index + k < pmap_pages(g->move->pmap) && sent_kind(g->sent[index + k]) == SENT_DEFER)
+            used |= BIT(k);
+    }
+    return used;
+}
+
 void pages_tell_used(struct pages *g)
 {
     struct pmap *p = g->move->pmap;
@@ -557,9 +582,9 @@ void pages_tell_used(struct pages *g)
         struct message_runs *m = begin_message(g);
 
         lock_acquire(&p->lock);
-        for (; i < pages && m->l.count < MESSAGE_ROOM / sizeof(m->run[0]); i++)
-            if (sent_kind(g->sent[i]) == SENT_DEFER && dirty_take_used(p, i))
-                message_add_run(m->run, &m->l.count, (u32)i);
+        for (; i < pages && m->l.count + 64 < MESSAGE_ROOM / sizeof(m->run[0]); i += 64)
+            for (u64 used = used_that_stay(g, i); used; used &= used - 1)
+                message_add_run(m->run, &m->l.count, (u32)i + (u32)__builtin_ctzll(used));
         lock_release(&p->lock);
         if (m->l.count)
             link_send(g->move->peer->link, MESSAGE_USED,

@@ -88,7 +88,7 @@ enum err pages_create(struct pages *g, struct move *m, struct lease *lease) MUST
 void pages_detach(struct pages *g);
 /* After nothing is in flight any more. */
 void pages_destroy(struct pages *g);
-/* Counts what there is, for the figures, and splits large mappings; to be called until done. */
+/* Splits large mappings, and forgets which pages were used; to be called until done. */
 enum err pages_prepare(struct pages *g, bool *done) MUST_CHECK;
 /* A round begins: those pages are looked at that are marked now. */
 void pages_begin_round(struct pages *g);

@@ -121,23 +121,25 @@ void dirty_harvest(struct pmap *p)
 }
 
 struct used {
-    u64 bit;
-    bool was;
+    u64 bit, first, pages;
 };
 
 static void take_used(void *ctx, u64 address, unsigned level, u64 *entry)
 {
     struct used *u = ctx;
+    u64 index = pmap_index(GPA(address));
 
-    (void)address, (void)level;
-    u->was = __atomic_fetch_and(entry, ~u->bit, __ATOMIC_RELAXED) & u->bit;
+    if (!(__atomic_load_n(entry, __ATOMIC_RELAXED) & u->bit))
+        return;
+    __atomic_fetch_and(entry, ~u->bit, __ATOMIC_RELAXED);
+    u->pages |= level == 2 ? U64_MAX : BIT(index - u->first);
 }
 
-bool dirty_take_used(struct pmap *p, u64 index)
+u64 dirty_take_used(struct pmap *p, u64 index)
 {
-    u64 address = pmap_gpa(index).v;
-    struct used u = {.bit = p->slat.table.format->accessed};
+    u64 last = MIN(index + 64, pmap_pages(p)) - 1;
+    struct used u = {.bit = p->slat.table.format->accessed, .first = index};
 
-    ptab_each_leaf(&p->slat.table, address, address + PAGE_SIZE, take_used, &u);
-    return u.was;
+    ptab_each_leaf(&p->slat.table, pmap_gpa(index).v, pmap_gpa(last).v + PAGE_SIZE, take_used, &u);
+    return u.pages;
 }

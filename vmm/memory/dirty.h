@@ -24,6 +24,7 @@ bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index);
 u64 dirty_next(const struct pmap *p, enum dirty_consumer who, u64 index);
 /* How many are. */
 u64 dirty_count(const struct pmap *p, enum dirty_consumer who);
-/* Has the guest used the page, or the large one around it, since this was asked the last time? A hint: by the accessed bits of
- * the second-level page table, where a CPU that remembers a translation does not set one again. */
-bool dirty_take_used(struct pmap *p, u64 index);
+/* Which of the 64 pages from `index` on, a multiple of 64, has the guest used since this was asked the last time? A bit for
+ * each. A hint: by the accessed bits of the second-level page table, where a CPU that remembers a translation does not set
+ * one again. */
+u64 dirty_take_used(struct pmap *p, u64 index);
