@@ -118,6 +118,18 @@ bool mlx_is_awaited(struct mlx *m)
     return awaited;
 }
 
+/* What was wrong with a completion that was refused; NULL: none was. */
+const char *mlx_refusal(struct mlx *m)
+{
+    const char *refusal = NULL;
+    struct mlx_object *o;
+
+    LIST_FOR_EACH(o, &m->objects[MLX_KIND_CQ], all)
+    if (!refusal)
+        refusal = CONTAINER_OF(o, struct mlx_completions, o)->q.refusal;
+    return refusal;
+}
+
 static struct verbs_done *next_done(struct verbs_device *device)
 {
     struct mlx *m = mlx_of(device);

@@ -260,6 +260,7 @@ void mlx_device_limits(struct mlx *m);
 void mlx_object_free(struct mlx *m, struct mlx_object *o);
 /* Does somebody want to be told of completions? Locked. */
 bool mlx_is_awaited(struct mlx *m);
+const char *mlx_refusal(struct mlx *m); /* of a completion, or NULL; locked */
 
 /* show.c */
 void mlx_show(struct mlx *m); /* rows for the shell */
