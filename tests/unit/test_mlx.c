@@ -3,7 +3,6 @@
 #include "fake/fake.h"
 #include "fake/hca_card.h"
 #include "unit.h"
-#include "drivers/net/mlx/cq.h"
 #include "drivers/net/mlx/mlx.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"
@@ -66,8 +65,10 @@ static int setup(void **state)
     pci_scan(&config);
     pci = *pci_at(0);
     pci.bar[0] = (struct pci_bar){.address = MIB(512), .size = HCA_BAR_SIZE};
-    bar = heap_alloc(PAGE_SIZE);
+    bar = heap_alloc(HCA_BAR_UARS);
     m = new_card();
+    (void)!mlx_bring_up(m, NULL); /* the heap has what it keeps */
+    mlx_take_down(m);
     free_before = frames_free();
     return 0;
 }
@@ -308,22 +309,207 @@ static void the_link_is_looked_at_when_an_event_says_so(void **state)
     down();
 }
 
-static void a_completion_that_makes_no_sense_is_told_of(void **state)
-{
+/* --- verbs --------------------------------------------------------------------------------------------------- */
+
+#define ORDER 4 /* of the memory of each end */
+
+struct end {
     struct verbs_cq *cq;
-    struct verbs_wc wc;
-    u8 *cqe;
+    struct verbs_qp *qp;
+    struct verbs_mr *mr;
+    hpa_t memory;
+    u8 *at;
+    struct verbs_end over[2];
+};
+static struct verbs_pd *pd;
+static struct end end[2];
+
+#define CHECK_OK(call)                                                                             \
+    do {                                                                                           \
+        struct why why = {""};                                                                     \
+                                                                                                   \
+        if (call)                                                                                  \
+            fail_msg("%s", why.text);                                                              \
+    } while (0)
+
+static void make_end(struct end *e)
+{
+    hpa_t frames[1 << ORDER];
+    struct verbs_mr_init mr = {.frames = frames,
+                               .frame_count = 1 << ORDER,
+                               .length = PAGE_SIZE << ORDER,
+                               .iova = GIB(1),
+                               .access = ACCESS_ALL};
+    struct verbs_qp_init qp = {.max_send_wr = 8, .max_recv_wr = 8, .max_sge = 2};
+
+    e->memory = frame_alloc(ORDER, FRAME_KERNEL, 0);
+    e->at = phys_to_virt(e->memory);
+    for (u32 i = 0; i < 1 << ORDER; i++)
+        frames[i] = HPA(e->memory.v + i * PAGE_SIZE);
+    CHECK_OK(verbs_reg_mr(pd, &mr, &e->mr, &why));
+    CHECK_OK(verbs_create_cq(&m->base, 16, NULL, NULL, &e->cq, &why));
+    qp.send_cq = qp.recv_cq = e->cq;
+    CHECK_OK(verbs_create_qp(pd, &qp, &e->qp, &why));
+}
+
+static void connect(struct end *e, const struct end *to)
+{
+    struct verbs_qp_attr a = {.qp_access_flags = ACCESS_ALL,
+                              .dest_ip = m->ip,
+                              .dest_qp_num = to->qp->qp_num,
+                              .path_mtu = 1024,
+                              .max_dest_rd_atomic = 4,
+                              .max_rd_atomic = 4,
+                              .timeout = 14,
+                              .retry_cnt = 7,
+                              .rnr_retry = 7};
+
+    memcpy(a.dest_mac, m->mac, 6);
+    CHECK_OK(verbs_modify_qp(e->qp, QPS_INIT, &a, &why));
+    CHECK_OK(verbs_modify_qp(e->qp, QPS_RTR, &a, &why));
+    CHECK_OK(verbs_modify_qp(e->qp, QPS_RTS, &a, &why));
+}
+
+static void two_ends(void)
+{
+    up();
+    CHECK_OK(verbs_alloc_pd(&m->base, &pd, &why));
+    make_end(&end[0]);
+    make_end(&end[1]);
+    connect(&end[0], &end[1]);
+    connect(&end[1], &end[0]);
+}
+
+static void post_write(u32 length)
+{
+    struct verbs_sge sge = {GIB(1), length, end[0].mr->lkey};
+    struct verbs_send_wr wr = {.wr_id = 77,
+                               .sg_list = &sge,
+                               .num_sge = 1,
+                               .opcode = WR_RDMA_WRITE,
+                               .send_flags = SEND_SIGNALED,
+                               .remote_addr = GIB(1),
+                               .rkey = end[1].mr->rkey};
+
+    CHECK_OK(verbs_post_send(end[0].qp, &wr, 1, NULL, &why));
+}
+
+static struct verbs_wc completion(void)
+{
+    struct verbs_wc wc = {.wr_id = 0};
+
+    for (u32 i = 0; i < 100000 && !verbs_poll_cq(end[0].cq, &wc, 1); i++)
+        mlx_relax();
+    assert_int_equal(wc.wr_id, 77);
+    return wc;
+}
+
+static void finish(void)
+{
+    for (u32 i = 0; i < 2; i++) {
+        verbs_destroy_qp(end[i].qp, verbs_end_begin(&end[i].over[0]));
+        verbs_invalidate_mr(end[i].mr, verbs_end_begin(&end[i].over[1]));
+        CHECK_OK(verbs_destroy_cq(end[i].cq, &why));
+    }
+    CHECK_OK(verbs_dealloc_pd(pd, &why));
+    assert_false(verbs_end_is_over(&end[0].over[0])); /* firmware has not said so */
+    for (u32 i = 0; i < 1000 && !list_empty(&m->ending); i++) {
+        mlx_objects_end(m);
+        mlx_relax();
+    }
+    (void)verbs_progress(&m->base);
+    for (u32 i = 0; i < 4; i++)
+        assert_true(verbs_end_is_over(&end[i / 2].over[i % 2]));
+    for (u32 i = 0; i < 2; i++)
+        (void)frame_put(end[i].memory);
+}
+
+static void transfer(void)
+{
+    u32 length = PAGE_SIZE << ORDER;
+
+    two_ends();
+    assert_int_equal(m->umr.made, 2);
+    for (u32 i = 0; i < length; i++)
+        end[0].at[i] = (u8)(i * 7 + (i >> 8));
+    post_write(length);
+    assert_int_equal(completion().status, WC_SUCCESS);
+    assert_memory_equal(end[0].at, end[1].at, length);
+    finish();
+    assert_int_equal(m->umr.spare, 2);
+    assert_int_equal(m->counts[MLX_KIND_QP], 0);
+    mlx_take_down(m);
+}
+
+static void two_queue_pairs_of_a_card_reach_each_other_and_leave_nothing(void **state)
+{
+    (void)state;
+    transfer(); /* and the heap has what it keeps */
+    free_before = frames_free();
+    transfer();
+    assert_int_equal(frames_free(), free_before);
+    assert_int_equal(card.hca.page_count, 0);
+    assert_int_equal(card.hca.refused, 0);
+}
+
+static void a_key_that_ended_does_not_come_back_soon(void **state)
+{
+    struct verbs_end over;
+    hpa_t frame = HPA(MIB(2));
+    struct verbs_mr_init init = {
+        .frames = &frame, .frame_count = 1, .length = PAGE_SIZE, .access = ACCESS_ALL};
+    u32 keys[64];
 
     (void)state;
-    mlx_device_init(m);
     up();
-    assert_int_equal(verbs_create_cq(&m->base, 3, NULL, NULL, &cq, NULL), OK);
-    assert_null(mlx_refusal(m));
-    cqe = CONTAINER_OF(cq, struct mlx_cq, base)->ring;
-    mlx_set(cqe, cqe_opcode, MLX_CQE_REQ);
-    mlx_set(cqe, cqe_owner, 0);
-    assert_int_equal(verbs_poll_cq(cq, &wc, 1), 0);
-    assert_string_equal(mlx_refusal(m), "qpn: there is no such queue pair");
+    CHECK_OK(verbs_alloc_pd(&m->base, &pd, &why));
+    for (u32 i = 0; i < COUNT_OF(keys); i++) {
+        struct verbs_mr *mr;
+
+        CHECK_OK(verbs_reg_mr(pd, &init, &mr, &why));
+        keys[i] = mr->rkey;
+        for (u32 k = 0; k < i; k++)
+            assert_int_not_equal(keys[k], keys[i]);
+        verbs_invalidate_mr(mr, verbs_end_begin(&over));
+        for (u32 n = 0; n < 1000 && !list_empty(&m->ending); n++) {
+            mlx_objects_end(m);
+            mlx_relax();
+        }
+        (void)verbs_progress(&m->base);
+        assert_true(verbs_end_is_over(&over));
+    }
+    assert_true(m->umr.made <= 18);
+    CHECK_OK(verbs_dealloc_pd(pd, &why));
+    mlx_objects_end(m);
+    down();
+    assert_int_equal(card.hca.refused, 0);
+}
+
+static void work_on_a_card_that_fails_is_flushed_and_its_memory_comes_back(void **state)
+{
+    (void)state;
+    two_ends();
+    post_write(PAGE_SIZE);
+    mlx_fail(m, "the test says so");
+    assert_int_equal(completion().status, WC_WR_FLUSH_ERR);
+    assert_int_equal(verbs_query_qp(end[0].qp), QPS_ERR);
+    mlx_silence(m);
+    m->silent = true;
+    finish();
+    mlx_take_down(m);
+    assert_int_equal(frames_free(), free_before);
+    up();
+    down();
+}
+
+static void what_is_still_made_when_a_card_goes_down_is_ended_there(void **state)
+{
+    (void)state;
+    two_ends();
+    mlx_take_down(m);
+    assert_int_equal(card.hca.state, HCA_OFF);
+    assert_int_equal(card.hca.page_count, 0);
+    assert_int_equal(card.hca.refused, 0);
 }
 
 int main(void)
@@ -344,8 +530,11 @@ int main(void)
         TEST(a_bring_up_that_stops_anywhere_leaves_nothing_behind),
         TEST(an_internal_error_takes_the_card_down_with_its_syndrome),
         TEST(a_health_counter_that_stands_still_is_a_failure),
+        TEST(two_queue_pairs_of_a_card_reach_each_other_and_leave_nothing),
+        TEST(a_key_that_ended_does_not_come_back_soon),
+        TEST(work_on_a_card_that_fails_is_flushed_and_its_memory_comes_back),
+        TEST(what_is_still_made_when_a_card_goes_down_is_ended_there),
         TEST(the_link_is_looked_at_when_an_event_says_so),
-        TEST(a_completion_that_makes_no_sense_is_told_of),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,7 +196,10 @@ static void release(struct mlx *m)
 {
     lock_acquire(&m->base.lock);
     mlx_memory_give_back(&m->eq);
+    m->silent = true;
     lock_release(&m->base.lock);
+    mlx_umr_end(m);
+    mlx_objects_end(m);
     mlx_pages_forget(m);
     mlx_cmdq_stop(m);
     heap_free(m->in);
@@ -221,6 +224,15 @@ void mlx_take_down(struct mlx *m)
     if (dead || m->state == MLX_DEAD || m->pages.count || m->eq.p)
         mlx_silence(m);
     release(m);
+}
+
+/* Without UMR regions are made by a command each. */
+static void by_work(struct mlx *m)
+{
+    struct why why;
+
+    if (mlx_umr_begin(m, &why))
+        log_warn("%s: each memory region takes a command", why.text);
 }
 
 enum err mlx_bring_up(struct mlx *m, struct why *why)
@@ -250,6 +262,7 @@ enum err mlx_bring_up(struct mlx *m, struct why *why)
     m->failure.text[0] = '\0';
     mlx_device_limits(m);
     lock_release(&m->base.lock);
+    by_work(m);
     log_debug("%s: up after %llu commands and %llu ms", m->name, (unsigned long long)m->cmdq.sent,
               (unsigned long long)((time_now() - start) / MSEC(1)));
     return OK;

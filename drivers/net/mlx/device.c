@@ -28,6 +28,8 @@ struct mlx_completions {
 struct mlx_region {
     struct verbs_mr base;
     struct mlx_object o;
+    struct mlx_key *key; /* NULL: one of its own, by command */
+    struct mlx_umr_wait wait;
 };
 struct mlx_pair {
     struct mlx_qp q;
@@ -118,18 +120,6 @@ bool mlx_is_awaited(struct mlx *m)
     return awaited;
 }
 
-/* What was wrong with a completion that was refused; NULL: none was. */
-const char *mlx_refusal(struct mlx *m)
-{
-    const char *refusal = NULL;
-    struct mlx_object *o;
-
-    LIST_FOR_EACH(o, &m->objects[MLX_KIND_CQ], all)
-    if (!refusal)
-        refusal = CONTAINER_OF(o, struct mlx_completions, o)->q.refusal;
-    return refusal;
-}
-
 static struct verbs_done *next_done(struct verbs_device *device)
 {
     struct mlx *m = mlx_of(device);
@@ -214,11 +204,16 @@ static void fill_mkc(struct mlx *m, u8 *mkc, const struct verbs_mr_init *init, u
     mlx_set(mkc, mkc_log_page_size, PAGE_SHIFT);
 }
 
+static u32 pages_of(const struct verbs_mr_init *init)
+{
+    return (u32)(((init->offset & PAGE_MASK) + init->length + PAGE_MASK) >> PAGE_SHIFT);
+}
+
 static enum err create_mkey(struct mlx *m, struct mlx_region *r, const struct verbs_mr_init *init,
                             u32 pd, struct why *why)
 {
-    u64 first = init->offset >> PAGE_SHIFT, offset = init->offset & PAGE_MASK;
-    u32 count = (u32)((offset + init->length + PAGE_MASK) >> PAGE_SHIFT);
+    u64 first = init->offset >> PAGE_SHIFT;
+    u32 count = pages_of(init);
     u32 octowords = (count + 1) / 2, size = MLX_PAS + octowords * MLX_OCTWORD, key;
     u64 rights = MLX_MTT_READ | (init->access & ACCESS_LOCAL_WRITE ? MLX_MTT_WRITE : 0);
     u8 out[16], *in = heap_alloc(size);
@@ -241,6 +236,18 @@ static enum err create_mkey(struct mlx *m, struct mlx_region *r, const struct ve
     return OK;
 }
 
+static enum err by_umr(struct mlx *m, struct mlx_region *r, const struct verbs_mr_init *init,
+                       u32 pd, struct why *why)
+{
+    enum err e = mlx_umr_register(m, init, pd, &r->key, why);
+
+    if (e)
+        return e;
+    mlx_object_add(m, &r->o, MLX_KIND_MKEY, r->key->index);
+    r->base.lkey = r->base.rkey = r->key->index << 8 | r->key->byte;
+    return OK;
+}
+
 static enum err reg_mr(struct verbs_pd *pd, const struct verbs_mr_init *init, struct verbs_mr **mr,
                        struct why *why)
 {
@@ -253,7 +260,8 @@ static enum err reg_mr(struct verbs_pd *pd, const struct verbs_mr_init *init, st
         return no_memory(m, "memory region", why);
     e = number_of(m, pd, &number, why);
     if (!e)
-        e = create_mkey(m, r, init, number, why);
+        e = mlx_umr_fits(m, pages_of(init), init->access) ? by_umr(m, r, init, number, why)
+                                                          : create_mkey(m, r, init, number, why);
     if (e)
         heap_free(r);
     else
@@ -261,9 +269,31 @@ static enum err reg_mr(struct verbs_pd *pd, const struct verbs_mr_init *init, st
     return e;
 }
 
+void mlx_region_begin_end(struct mlx *m, struct mlx_object *o)
+{
+    struct mlx_region *r = CONTAINER_OF(o, struct mlx_region, o);
+
+    if (r->key)
+        mlx_umr_invalidate(m, r->key, &r->wait);
+}
+
+bool mlx_region_ends_by_work(const struct mlx_object *o, bool *over)
+{
+    const struct mlx_region *r = CONTAINER_OF(o, struct mlx_region, o);
+
+    *over = r->wait.over && r->wait.status == WC_SUCCESS;
+    return r->key;
+}
+
+/* Its invalidation is posted at once, where there is room; else by the card's thread. */
 static void invalidate_mr(struct verbs_mr *mr, struct verbs_done *done)
 {
-    mlx_object_end(mlx_of(mr->pd->device), &CONTAINER_OF(mr, struct mlx_region, base)->o, done);
+    struct mlx *m = mlx_of(mr->pd->device);
+    struct mlx_region *r = CONTAINER_OF(mr, struct mlx_region, base);
+
+    if (mlx_object_is_there(m, &r->o))
+        mlx_region_begin_end(m, &r->o);
+    mlx_object_end(m, &r->o, done);
 }
 
 /* --- completion queues ---------------------------------------------------------------------------------------- */
@@ -329,13 +359,13 @@ static void destroy_cq(struct verbs_cq *cq)
 /* --- queue pairs ------------------------------------------------------------------------------------------------ */
 
 static enum err command_qp(struct mlx *m, struct mlx_pair *p, const struct mlx_shape *s, u32 pd,
-                           struct why *why)
+                           enum mlx_service service, struct why *why)
 {
     u8 in[MLX_PAS + 8] = {0}, out[16], *qpc = in + MLX_QPC;
     enum err e;
 
     mlx_set(in, in_opcode, MLX_CREATE_QP);
-    mlx_set(qpc, qpc_st, MLX_ST_RC);
+    mlx_set(qpc, qpc_st, service);
     mlx_set(qpc, qpc_pm_state, MLX_PM_STATE_MIGRATED);
     mlx_set(qpc, qpc_pd, pd);
     mlx_set(qpc, qpc_log_msg_max, m->caps.log_max_msg);
@@ -349,7 +379,7 @@ static enum err command_qp(struct mlx *m, struct mlx_pair *p, const struct mlx_s
     mlx_set(qpc, qpc_cqn_snd, completions_of(p->q.base.send_cq)->o.number);
     mlx_set(qpc, qpc_cqn_rcv, completions_of(p->q.base.recv_cq)->o.number);
     mlx_set(qpc, qpc_dbr_addr, p->record.at.v);
-    mlx_set(qpc, qpc_rq_type, MLX_RQ_NORMAL);
+    mlx_set(qpc, qpc_rq_type, s->recv_wr ? MLX_RQ_NORMAL : MLX_RQ_NONE);
     mlx_set(in + MLX_PAS, MLX_AT(0, 63, 0), p->queues.at.v);
     e = command(m, in, sizeof(in), out, why);
     if (e)
@@ -416,7 +446,7 @@ static enum err create_qp(struct verbs_pd *pd, const struct verbs_qp_init *init,
     p->q.base.recv_cq = init->recv_cq;
     e = take_queues(m, p, &s, why);
     if (!e)
-        e = command_qp(m, p, &s, number, why);
+        e = command_qp(m, p, &s, number, MLX_ST_RC, why);
     if (e)
         free_qp(p);
     else
@@ -639,11 +669,17 @@ static void doorbell(struct verbs_qp *qp)
         thread_wake(m->thread);
 }
 
+static void free_region(struct mlx *m, struct mlx_region *r)
+{
+    if (r->key)
+        mlx_key_give_back(m, r->key);
+    heap_free(r);
+}
+
 void mlx_object_free(struct mlx *m, struct mlx_object *o)
 {
     struct mlx_pair *p;
 
-    (void)m;
     switch (o->kind) {
     case MLX_KIND_QP:
         p = CONTAINER_OF(o, struct mlx_pair, o);
@@ -651,8 +687,84 @@ void mlx_object_free(struct mlx *m, struct mlx_object *o)
         free_qp(p);
         break;
     case MLX_KIND_CQ: free_cq(CONTAINER_OF(o, struct mlx_completions, o)); break;
-    case MLX_KIND_MKEY: heap_free(CONTAINER_OF(o, struct mlx_region, o)); break;
+    case MLX_KIND_MKEY: free_region(m, CONTAINER_OF(o, struct mlx_region, o)); break;
     default: heap_free(CONTAINER_OF(o, struct mlx_domain, o)); break;
+    }
+}
+
+/* --- the driver's own -------------------------------------------------------------------------------------------- */
+
+static enum err own_qp(struct mlx *m, u32 slots, struct verbs_cq *cq, struct mlx_pair *p,
+                       struct why *why)
+{
+    struct mlx_shape s;
+    enum err e = mlx_shape(&s, slots, mlx_umr_most(), 0, 0, why);
+
+    p->q.base.send_cq = p->q.base.recv_cq = cq;
+    if (!e)
+        e = take_queues(m, p, &s, why);
+    return e ? e : command_qp(m, p, &s, m->pd, MLX_ST_REG_UMR, why);
+}
+
+/* As Linux takes its own there (mlx5r_umr_qp_rst2rts). */
+static enum err own_to_rts(struct mlx *m, struct mlx_pair *p, struct why *why)
+{
+    enum err e = OK;
+
+    for (unsigned i = 0; i < COUNT_OF(transitions) && !e; i++) {
+        u8 in[272] = {0}, *qpc = in + MLX_QPC;
+
+        mlx_set(in, in_opcode, transitions[i].opcode);
+        mlx_set(qpc, qpc_pm_state, MLX_PM_STATE_MIGRATED);
+        if (transitions[i].to == QPS_RTR)
+            mlx_set(qpc, qpc_mtu, MLX_MTU_256);
+        mlx_set(qpc + MLX_QPC_PRIMARY, ads_vhca_port_num, 1);
+        e = run_transition(m, p, in, sizeof(in), transitions[i].to, why);
+    }
+    return e;
+}
+
+enum err mlx_own_pair(struct mlx *m, u32 slots, struct verbs_cq **cq, struct verbs_qp **qp,
+                      struct why *why)
+{
+    struct mlx_pair *p = heap_alloc(sizeof(*p));
+    enum err e;
+
+    if (!p)
+        return no_memory(m, "queue pair", why);
+    e = create_cq(&m->base, slots, cq, why);
+    if (e) {
+        heap_free(p);
+        return e;
+    }
+    m->counts[MLX_KIND_CQ]--; /* those are counts of what others have */
+    e = own_qp(m, slots, *cq, p, why);
+    if (e) {
+        free_qp(p);
+        mlx_own_pair_end(m, *cq, NULL);
+        *cq = NULL;
+        return e;
+    }
+    m->counts[MLX_KIND_QP]--;
+    *qp = &p->q.base;
+    e = own_to_rts(m, p, why);
+    if (e) {
+        mlx_own_pair_end(m, *cq, *qp);
+        *cq = NULL;
+        *qp = NULL;
+    }
+    return e;
+}
+
+void mlx_own_pair_end(struct mlx *m, struct verbs_cq *cq, struct verbs_qp *qp)
+{
+    if (qp) {
+        m->counts[MLX_KIND_QP]++;
+        mlx_object_end(m, &pair_of(qp)->o, NULL);
+    }
+    if (cq) {
+        m->counts[MLX_KIND_CQ]++;
+        mlx_object_end(m, &completions_of(cq)->o, NULL);
     }
 }
 

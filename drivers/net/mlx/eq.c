@@ -39,19 +39,24 @@ enum err mlx_eq_create(struct mlx *m, struct why *why)
     return OK;
 }
 
-/* What it still has to say of pages is heard: the command waits for it, perhaps. */
+/* It is not polled while it goes: a doorbell of one that is gone is an error. */
 void mlx_eq_destroy(struct mlx *m)
 {
-    struct mlx_memory mem = m->eq;
+    struct mlx_memory mem;
     u8 in[16] = {0}, out[16];
+    bool gone;
 
-    mlx_set(in, in_opcode, MLX_DESTROY_EQ);
-    mlx_set(in, mlx_eqn, m->eqn);
-    if (mlx_command(m, in, sizeof(in), out, sizeof(out), NULL))
-        return; /* the card may still write there: it is given back when it has been silenced */
+    mlx_eq_poll(m);
+    mlx_pages_serve(m);
     lock_acquire(&m->base.lock);
+    mem = m->eq;
     m->eq = (struct mlx_memory){.p = NULL};
     lock_release(&m->base.lock);
+    mlx_set(in, in_opcode, MLX_DESTROY_EQ);
+    mlx_set(in, mlx_eqn, m->eqn);
+    gone = mlx_command(m, in, sizeof(in), out, sizeof(out), NULL) == OK;
+    if (!gone) /* the card may still write there: then it is silenced before its memory goes */
+        mlx_silence(m);
     mlx_memory_give_back(&mem);
 }
 

@@ -4,7 +4,7 @@
  *     cmd.c               the command queue
  *     bringup.c caps.c port.c pages.c   from any state to a port that is active, as a table of steps
  *     eq.c health.c       what the card tells by itself
- *     object.c device.c   what is made in it by commands; verbs
+ *     object.c device.c umr.c   what is made in it; verbs
  *     card.c show.c       PCI, the card's thread, the list of cards; `rdma info`, `rdma reset`
  *
  * One lock guards a card: its verbs device's. It is held for every access to registers and for what is marked "locked";
@@ -110,6 +110,32 @@ struct mlx_object {
     struct verbs_done *done;
 };
 
+/* --- keys by UMR ------------------------------------------------------------------------------------------ */
+
+#define MLX_UMR_PAGES 512u  /* of a region that goes this way: what migration leases at once */
+#define MLX_UMR_KEYS  4096u /* that are made, before one is used again at once */
+
+struct mlx_umr_wait {
+    bool posted, over;
+    enum wc_status status;
+};
+
+struct mlx_key {
+    struct list line;
+    u32 index, generation;
+    u8 byte; /* the low byte of the key, as it is now */
+    struct mlx_memory list;
+};
+
+struct mlx_umr_queue {
+    struct verbs_cq *cq;
+    struct verbs_qp *qp; /* NULL: regions are made by commands */
+    struct list keys;    /* free, in line */
+    u32 spare, made;
+    u32 lost; /* with a card that failed */
+    bool failed;
+};
+
 /* --- a card ---------------------------------------------------------------------------------------------- */
 
 enum mlx_state {
@@ -155,6 +181,7 @@ struct mlx {
     u64 events[256]; /* by type */
 
     struct mlx_qps qps;
+    struct mlx_umr_queue umr;
     struct list objects[MLX_KINDS];
     u32 counts[MLX_KINDS];
     struct list ending; /* objects that the card's thread has to end */
@@ -260,7 +287,27 @@ void mlx_device_limits(struct mlx *m);
 void mlx_object_free(struct mlx *m, struct mlx_object *o);
 /* Does somebody want to be told of completions? Locked. */
 bool mlx_is_awaited(struct mlx *m);
-const char *mlx_refusal(struct mlx *m); /* of a completion, or NULL; locked */
+
+/* A completion queue and a queue pair of the driver's own, for UMR, in RTS; locked. */
+enum err mlx_own_pair(struct mlx *m, u32 slots, struct verbs_cq **cq, struct verbs_qp **qp,
+                      struct why *why) MUST_CHECK;
+void mlx_own_pair_end(struct mlx *m, struct verbs_cq *cq, struct verbs_qp *qp);
+/* Of a region: posts its invalidation, if that is how it ends; is it over, as far as work says? Locked. */
+void mlx_region_begin_end(struct mlx *m, struct mlx_object *o);
+bool mlx_region_ends_by_work(const struct mlx_object *o, bool *over);
+
+/* umr.c; locked but for begin, poll, destroy_keys, end */
+enum err mlx_umr_begin(struct mlx *m, struct why *why) MUST_CHECK;
+bool mlx_umr_fits(const struct mlx *m, u32 pages, u32 access);
+/* Makes a key of the line that region's; gives the lock up while it waits. */
+enum err mlx_umr_register(struct mlx *m, const struct verbs_mr_init *init, u32 pd,
+                          struct mlx_key **key, struct why *why) MUST_CHECK;
+/* Posts it, once and where there is room; w is then over when nobody can use the key any more. */
+void mlx_umr_invalidate(struct mlx *m, const struct mlx_key *k, struct mlx_umr_wait *w);
+void mlx_key_give_back(struct mlx *m, struct mlx_key *k);
+void mlx_umr_poll(struct mlx *m);
+void mlx_umr_destroy_keys(struct mlx *m);
+void mlx_umr_end(struct mlx *m);
 
 /* show.c */
 void mlx_show(struct mlx *m); /* rows for the shell */

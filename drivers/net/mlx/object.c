@@ -43,8 +43,14 @@ static void end_in_card(struct mlx *m, struct mlx_object *o)
 {
     struct why why;
 
+    bool over;
+
     if (!mlx_object_is_there(m, o))
         return;
+    if (o->kind == MLX_KIND_MKEY && mlx_region_ends_by_work(o, &over) && over) {
+        o->generation = 0;
+        return;
+    }
     if (destroy(m, o, &why) && m->state != MLX_DEAD)
         mlx_fail(m, "%s", why.text);
     else if (m->state != MLX_DEAD)
@@ -59,6 +65,7 @@ void mlx_objects_destroy(struct mlx *m)
     lock_acquire(&m->base.lock);
     m->qps.dead = true; /* nothing is rung, and polls say that work was flushed */
     lock_release(&m->base.lock);
+    mlx_umr_destroy_keys(m);
     for (u32 kind = 0; kind < MLX_KINDS; kind++)
         LIST_FOR_EACH(o, &m->objects[kind], all)
     end_in_card(m, o);
@@ -85,6 +92,27 @@ void mlx_object_end(struct mlx *m, struct mlx_object *o, struct verbs_done *done
         thread_wake(m->thread);
 }
 
+/* Regions that end by work have it posted, as far as there is room. */
+static void begin_ends(struct mlx *m)
+{
+    struct mlx_object *o;
+
+    lock_acquire(&m->base.lock);
+    LIST_FOR_EACH(o, &m->ending, end)
+    if (o->kind == MLX_KIND_MKEY && mlx_object_is_there(m, o))
+        mlx_region_begin_end(m, o);
+    lock_release(&m->base.lock);
+    mlx_umr_poll(m);
+}
+
+static bool must_wait(const struct mlx *m, const struct mlx_object *o)
+{
+    bool over;
+
+    return o->busy || (o->kind == MLX_KIND_MKEY && mlx_object_is_there(m, o) &&
+                       mlx_region_ends_by_work(o, &over) && !over);
+}
+
 static struct mlx_object *first_ending(struct mlx *m)
 {
     struct mlx_object *o = NULL;
@@ -92,7 +120,7 @@ static struct mlx_object *first_ending(struct mlx *m)
     lock_acquire(&m->base.lock);
     if (!list_empty(&m->ending)) {
         o = CONTAINER_OF(m->ending.next, struct mlx_object, end);
-        if (o->busy) /* a command that somebody waits for names it */
+        if (must_wait(m, o))
             o = NULL;
         else
             list_remove(&o->end);
@@ -106,6 +134,7 @@ void mlx_objects_end(struct mlx *m)
     struct mlx_object *o;
     bool gone;
 
+    begin_ends(m);
     while ((o = first_ending(m))) {
         end_in_card(m, o);
         lock_acquire(&m->base.lock);

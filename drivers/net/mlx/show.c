@@ -52,6 +52,8 @@ void mlx_show(struct mlx *m)
     shell_row("objects", "%u queue pairs, %u completion queues, %u regions, %u domains",
               m->counts[MLX_KIND_QP], m->counts[MLX_KIND_CQ], m->counts[MLX_KIND_MKEY],
               m->counts[MLX_KIND_PD]);
+    if (m->umr.qp)
+        shell_row("keys", "%u made for UMR, %u of them free", m->umr.made, m->umr.spare);
     shell_row("pages", "%u of 4 KiB are firmware's", m->pages.count);
     console_print("\n");
     print_counter("commands", m->cmdq.sent);

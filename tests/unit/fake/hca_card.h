@@ -9,6 +9,8 @@
 #define CARD_OUT    MIB(3)
 #define CARD_PAGES  MIB(4) /* given to firmware */
 #define CARD_FREE   MIB(8) /* the test's */
+/* Bytes that a driver's BAR must have for its doorbells to be found (hca_bar.c): some UARs. */
+#define HCA_BAR_UARS ((HCA_FIRST_UAR + 8) * MLX_UAR_SIZE)
 
 struct card {
     struct hca hca;
