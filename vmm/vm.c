@@ -135,6 +135,23 @@ static bool stop_with(struct vm *vm, enum vm_state state, bool starved, const ch
     return first;
 }
 
+/* What a person needs to tell whose fault it was, if nobody asks `vm info` in time. */
+static void log_vcpu(struct vm *vm)
+{
+    struct hvm_state s;
+
+    for (u32 i = 0; i < vm->config.vcpus; i++) {
+        struct vcpu *v = &vm->vcpu[i];
+
+        if (v->thread != thread_current())
+            continue;
+        hvm->get_state(&v->hvm, &s);
+        log_warn("VM %s: vCPU %u was at %llx, CR3 %llx; it was entered at %llx", vm->config.name, i,
+                 (unsigned long long)s.rip, (unsigned long long)s.mode.cr3,
+                 (unsigned long long)v->entered_at);
+    }
+}
+
 void vm_fail(struct vm *vm, const char *format, ...)
 {
     char text[sizeof(vm->reason)];
@@ -144,6 +161,7 @@ void vm_fail(struct vm *vm, const char *format, ...)
     str_vformat(text, sizeof(text), format, args);
     va_end(args);
     stop_with(vm, VM_FAILED, false, text);
+    log_vcpu(vm);
 }
 
 /* --- memory that runs out -------------------------------------------------------------------- */
