@@ -502,6 +502,25 @@ static void work_on_a_card_that_fails_is_flushed_and_its_memory_comes_back(void 
     down();
 }
 
+static void a_completion_queue_that_overruns_takes_the_card_down_and_work_is_flushed(void **state)
+{
+    (void)state;
+    two_ends();
+    assert_true(fault_add(&card.hca, "cq-overrun"));
+    post_write(PAGE_SIZE);
+    for (u32 i = 0; i < 1000 && !m->broken_how; i++) {
+        mlx_relax();
+        mlx_eq_poll(m);
+    }
+    assert_false(mlx_health(m));
+    assert_non_null(strstr(m->failure.text, "it was full"));
+    assert_int_equal(completion().status, WC_WR_FLUSH_ERR);
+    mlx_silence(m);
+    m->silent = true;
+    finish();
+    mlx_take_down(m);
+}
+
 static void what_is_still_made_when_a_card_goes_down_is_ended_there(void **state)
 {
     (void)state;
@@ -533,6 +552,7 @@ int main(void)
         TEST(two_queue_pairs_of_a_card_reach_each_other_and_leave_nothing),
         TEST(a_key_that_ended_does_not_come_back_soon),
         TEST(work_on_a_card_that_fails_is_flushed_and_its_memory_comes_back),
+        TEST(a_completion_queue_that_overruns_takes_the_card_down_and_work_is_flushed),
         TEST(what_is_still_made_when_a_card_goes_down_is_ended_there),
         TEST(the_link_is_looked_at_when_an_event_says_so),
     };

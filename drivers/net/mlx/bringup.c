@@ -241,6 +241,7 @@ enum err mlx_bring_up(struct mlx *m, struct why *why)
     enum err e = OK;
 
     m->cmdq.sent = m->cmdq.failed = 0;
+    m->broken_how = 0;
     m->in = heap_alloc(MLX_CTX + MLX_CAP_SIZE);
     m->out = heap_alloc(MLX_CTX + MLX_CAP_SIZE);
     if (!m->in || !m->out)
@@ -262,6 +263,7 @@ enum err mlx_bring_up(struct mlx *m, struct why *why)
     m->failure.text[0] = '\0';
     mlx_device_limits(m);
     lock_release(&m->base.lock);
+    m->commands_up = m->cmdq.sent;
     by_work(m);
     log_debug("%s: up after %llu commands and %llu ms", m->name, (unsigned long long)m->cmdq.sent,
               (unsigned long long)((time_now() - start) / MSEC(1)));

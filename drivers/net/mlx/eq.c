@@ -72,6 +72,24 @@ static void page_request(struct mlx *m, const u8 *eqe)
     m->pages.wanted = (s32)MAX(-PAGES_MOST, MIN(wanted, PAGES_MOST));
 }
 
+/* No more completions come there, and somebody waits for them. */
+static void cq_error(struct mlx *m, const u8 *eqe)
+{
+    m->broken_cq = (u32)mlx_get(eqe, eqe_cq_err_cqn);
+    m->broken_how = (u32)mlx_get(eqe, eqe_cq_err_syndrome);
+    if (!m->broken_how)
+        m->broken_how = MLX_CQ_ERR_ACCESS;
+    m->look_at_health = true;
+}
+
+static void qp_error(struct mlx *m, const u8 *eqe)
+{
+    struct mlx_qp *qp = mlx_qp_find(&m->qps, (u32)mlx_get(eqe, eqe_qpn));
+
+    if (qp)
+        qp->state = QPS_ERR;
+}
+
 static void take(struct mlx *m, const u8 *eqe)
 {
     u32 type = (u32)mlx_get(eqe, eqe_event_type);
@@ -81,6 +99,10 @@ static void take(struct mlx *m, const u8 *eqe)
     case MLX_EVENT_PAGE_REQUEST: page_request(m, eqe); break;
     case MLX_EVENT_PORT: m->port_event = true; break;
     case MLX_EVENT_INTERNAL_ERR: m->look_at_health = true; break;
+    case MLX_EVENT_CQ_ERR: cq_error(m, eqe); break;
+    case MLX_EVENT_WQ_CATAS:
+    case MLX_EVENT_WQ_INVALID_REQ:
+    case MLX_EVENT_WQ_ACCESS: qp_error(m, eqe); break;
     default: break;
     }
 }

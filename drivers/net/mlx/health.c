@@ -76,6 +76,11 @@ bool mlx_health(struct mlx *m)
         mlx_fail(m, "its registers read all ones: it has left the bus");
         return false;
     }
+    if (m->broken_how) {
+        mlx_fail(m, "completion queue 0x%x is in error: %s", m->broken_cq,
+                 m->broken_how == MLX_CQ_ERR_OVERRUN ? "it was full" : "it could not be written");
+        return false;
+    }
     lock_acquire(&m->base.lock);
     severity = mlx_reg_read(m->bar, mlx_offset(iseg_health_severity));
     syndrome = mlx_reg_read(m->bar, mlx_offset(iseg_synd));

@@ -154,6 +154,7 @@ struct mlx {
     enum mlx_state state;
     struct why failure; /* why it is not up */
     u32 steps;          /* of the bring-up that stand */
+    u64 commands_up;    /* that it took to come up */
     char name[8];
 
     struct mlx_cmdq cmdq;
@@ -178,6 +179,8 @@ struct mlx {
 
     /* What events have left for the card's thread. */
     bool port_event, look_at_health;
+    u32 broken_cq,
+        broken_how;  /* a completion queue in error and its syndrome, where that is not 0 */
     u64 events[256]; /* by type */
 
     struct mlx_qps qps;

@@ -56,6 +56,7 @@ void mlx_show(struct mlx *m)
         shell_row("keys", "%u made for UMR, %u of them free", m->umr.made, m->umr.spare);
     shell_row("pages", "%u of 4 KiB are firmware's", m->pages.count);
     console_print("\n");
+    print_counter("commands until the port was up", m->commands_up);
     print_counter("commands", m->cmdq.sent);
     print_counter("commands that failed", m->cmdq.failed);
     for (unsigned i = 0; i < COUNT_OF(event_names); i++)
