@@ -231,23 +231,33 @@ void pmap_hold(struct pmap *p, bool on)
     lock_release(&p->lock);
 }
 
-void pmap_clear(struct pmap *p)
+/* The pages of one frame of records. */
+static void clear_records(struct pmap *p, u64 first)
 {
-    u64 pages = pmap_pages(p);
+    struct page **records = &p->records[first / PMAP_RECORDS];
+    u64 end = MIN(first + PMAP_RECORDS, pmap_pages(p));
 
     lock_acquire(&p->lock);
-    for (unsigned i = 0; i < PMAP_FILLS; i++)
-        p->fill[i].dropped = p->fill[i].backing;
-    for (u64 first = 0; first < pages; first += PMAP_RECORDS) {
-        struct page **records = &p->records[first / PMAP_RECORDS];
-
-        if (!*records)
-            continue;
-        for (u64 i = first; i < MIN(first + PMAP_RECORDS, pages);)
+    if (*records) {
+        for (u64 i = first; i < end;)
             i += release(p, i);
         frame_put(virt_to_phys(*records));
         *records = NULL;
     }
+    lock_release(&p->lock);
+}
+
+void pmap_clear(struct pmap *p)
+{
+    lock_acquire(&p->lock);
+    for (unsigned i = 0; i < PMAP_FILLS; i++)
+        p->fill[i].dropped = p->fill[i].backing;
+    lock_release(&p->lock);
+    for (u64 first = 0; first < pmap_pages(p); first += PMAP_RECORDS) {
+        clear_records(p, first);
+        thread_yield();
+    }
+    lock_acquire(&p->lock);
     pmap_wake(p, 0, U64_MAX, E_STATE);
     p->clears++;
     __atomic_add_fetch(&p->slat.generation, 1, __ATOMIC_SEQ_CST);
