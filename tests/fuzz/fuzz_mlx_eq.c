@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "drivers/net/mlx/mlx.h"
+#include "kernel/host.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -12,6 +13,7 @@
 
 #define ENTRIES 256u
 
+struct config host_config; /* the driver asks for the address */
 static struct mlx m;
 static u32 told, at;
 
