@@ -3,6 +3,7 @@
 #include "fake/fake.h"
 #include "fake/hca_card.h"
 #include "unit.h"
+#include "drivers/net/mlx/cq.h"
 #include "drivers/net/mlx/mlx.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"
@@ -309,6 +310,26 @@ static void the_link_is_looked_at_when_an_event_says_so(void **state)
     down();
 }
 
+static void a_completion_that_makes_no_sense_is_told_of(void **state)
+{
+    struct verbs_cq *cq;
+    struct verbs_wc wc;
+    u8 *cqe;
+
+    (void)state;
+    up();
+    assert_int_equal(verbs_create_cq(&m->base, 3, NULL, NULL, &cq, NULL), OK);
+    assert_null(mlx_refusal(m));
+    cqe = CONTAINER_OF(cq, struct mlx_cq, base)->ring;
+    mlx_set(cqe, cqe_opcode, MLX_CQE_REQ);
+    mlx_set(cqe, cqe_owner, 0);
+    assert_int_equal(verbs_poll_cq(cq, &wc, 1), 0);
+    assert_string_equal(mlx_refusal(m), "qpn: there is no such queue pair");
+    assert_int_equal(verbs_destroy_cq(cq, NULL), OK);
+    mlx_objects_end(m);
+    down();
+}
+
 /* --- verbs --------------------------------------------------------------------------------------------------- */
 
 #define ORDER 4 /* of the memory of each end */
@@ -555,6 +576,7 @@ int main(void)
         TEST(a_completion_queue_that_overruns_takes_the_card_down_and_work_is_flushed),
         TEST(what_is_still_made_when_a_card_goes_down_is_ended_there),
         TEST(the_link_is_looked_at_when_an_event_says_so),
+        TEST(a_completion_that_makes_no_sense_is_told_of),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

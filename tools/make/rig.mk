@@ -36,9 +36,9 @@ INITRD ?= $(B)/guests/initrd.gz
 # What runs or tests hosts first makes sure that this machine has the packages, then starts over: before
 # that, not even the compiler may be there.
 .PHONY: all demo run test soak bench image
-demo: $(B)/packages ## two hosts, and a Linux VM that moves between them (CPU=amd|intel)
+demo: $(B)/packages ## two hosts, and a Linux VM that moves between them (CPU=amd|intel NIC=mlx5|e1000)
 	@$(MAKE) --no-print-directory $(FERRY) $(GUESTS)
-	@tools/demo $(CPU)
+	@tools/demo $(CPU) $(NIC)
 
 run: $(B)/packages ## a host in this terminal (KERNEL= INITRD= CMDLINE= MEM= CPUS= CPU=)
 	@$(MAKE) --no-print-directory $(FERRY) $(GUESTS)

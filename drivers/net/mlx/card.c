@@ -70,6 +70,17 @@ static void bury(struct mlx *m)
     lock_release(&m->base.lock);
 }
 
+static void look_at_completions(struct mlx *m)
+{
+    const char *refusal;
+
+    lock_acquire(&m->base.lock);
+    refusal = mlx_refusal(m);
+    lock_release(&m->base.lock);
+    if (refusal)
+        mlx_fail(m, "it wrote a completion that makes no sense: %s", refusal);
+}
+
 static void serve(struct mlx *m)
 {
     if (m->state == MLX_UP) {
@@ -79,6 +90,7 @@ static void serve(struct mlx *m)
             look_at_port(m);
         if (m->look_at_health || time_now() >= m->health_next)
             (void)mlx_health(m);
+        look_at_completions(m);
     }
     if (m->state == MLX_DEAD && !m->silent)
         bury(m);

@@ -4,7 +4,8 @@
  *     cmd.c               the command queue
  *     bringup.c caps.c port.c pages.c   from any state to a port that is active, as a table of steps
  *     eq.c health.c       what the card tells by itself
- *     object.c device.c umr.c   what is made in it; verbs
+ *     object.c umr.c      what is made in it, and its end; memory keys by work
+ *     device*.c           the verbs device (device.h)
  *     card.c show.c       PCI, the card's thread, the list of cards; `rdma info`, `rdma reset`
  *
  * One lock guards a card: its verbs device's. It is held for every access to registers and for what is marked "locked";
@@ -290,12 +291,13 @@ void mlx_device_limits(struct mlx *m);
 void mlx_object_free(struct mlx *m, struct mlx_object *o);
 /* Does somebody want to be told of completions? Locked. */
 bool mlx_is_awaited(struct mlx *m);
+const char *mlx_refusal(struct mlx *m); /* of a completion, or NULL; locked */
 
-/* A completion queue and a queue pair of the driver's own, for UMR, in RTS; locked. */
+/* device_qp.c: a completion queue and a queue pair of the driver's own, for UMR, in RTS; locked. */
 enum err mlx_own_pair(struct mlx *m, u32 slots, struct verbs_cq **cq, struct verbs_qp **qp,
                       struct why *why) MUST_CHECK;
 void mlx_own_pair_end(struct mlx *m, struct verbs_cq *cq, struct verbs_qp *qp);
-/* Of a region: posts its invalidation, if that is how it ends; is it over, as far as work says? Locked. */
+/* device_mr.c. Of a region: posts its invalidation, if that is how it ends; is it over, as far as work says? Locked. */
 void mlx_region_begin_end(struct mlx *m, struct mlx_object *o);
 bool mlx_region_ends_by_work(const struct mlx_object *o, bool *over);
 

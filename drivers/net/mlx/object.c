@@ -42,7 +42,6 @@ static enum err destroy(struct mlx *m, struct mlx_object *o, struct why *why)
 static void end_in_card(struct mlx *m, struct mlx_object *o)
 {
     struct why why;
-
     bool over;
 
     if (!mlx_object_is_there(m, o))
@@ -68,7 +67,9 @@ void mlx_objects_destroy(struct mlx *m)
     mlx_umr_destroy_keys(m);
     for (u32 kind = 0; kind < MLX_KINDS; kind++)
         LIST_FOR_EACH(o, &m->objects[kind], all)
-    end_in_card(m, o);
+        {
+            end_in_card(m, o);
+        }
 }
 
 enum err mlx_objects_begin(struct mlx *m, struct why *why)
@@ -99,8 +100,10 @@ static void begin_ends(struct mlx *m)
 
     lock_acquire(&m->base.lock);
     LIST_FOR_EACH(o, &m->ending, end)
-    if (o->kind == MLX_KIND_MKEY && mlx_object_is_there(m, o))
-        mlx_region_begin_end(m, o);
+    {
+        if (o->kind == MLX_KIND_MKEY && mlx_object_is_there(m, o))
+            mlx_region_begin_end(m, o);
+    }
     lock_release(&m->base.lock);
     mlx_umr_poll(m);
 }

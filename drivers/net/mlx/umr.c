@@ -229,8 +229,10 @@ void mlx_umr_destroy_keys(struct mlx *m)
     if (!m->umr.keys.next)
         return;
     LIST_FOR_EACH(k, &m->umr.keys, line)
-    if (m->state != MLX_DEAD)
-        (void)!mlx_simple(m, MLX_DESTROY_MKEY, 0, k->index, NULL, NULL);
+    {
+        if (m->state != MLX_DEAD)
+            (void)!mlx_simple(m, MLX_DESTROY_MKEY, 0, k->index, NULL, NULL);
+    }
 }
 
 void mlx_umr_end(struct mlx *m)

@@ -10,15 +10,6 @@ static struct mlx_qp *of(struct verbs_qp *qp)
 
 /* --- shape --------------------------------------------------------------------------------------- */
 
-static u32 log_of(u32 n)
-{
-    u32 log = 0;
-
-    while (1u << log < n)
-        log++;
-    return log;
-}
-
 enum err mlx_shape(struct mlx_shape *s, u32 send_wr, u32 send_ds, u32 recv_wr, u32 recv_sge,
                    struct why *why)
 {
@@ -28,9 +19,9 @@ enum err mlx_shape(struct mlx_shape *s, u32 send_wr, u32 send_ds, u32 recv_wr, u
         return why_set(why, E_RANGE,
                        "queues of %llu blocks and %u receives: an mlx5 queue has at most %u",
                        (unsigned long long)blocks, recv_wr, 1u << LOG_MOST);
-    *s = (struct mlx_shape){.log_sq = log_of((u32)blocks),
-                            .log_rq = log_of(recv_wr),
-                            .log_rq_stride = log_of(recv_sge),
+    *s = (struct mlx_shape){.log_sq = mlx_log2((u32)blocks),
+                            .log_rq = mlx_log2(recv_wr),
+                            .log_rq_stride = mlx_log2(recv_sge),
                             .send_wr = send_wr,
                             .recv_wr = recv_wr};
     while (recv_wr && MLX_DS << s->log_rq_stride << s->log_rq < MLX_WQEBB)

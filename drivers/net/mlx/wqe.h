@@ -15,6 +15,16 @@ struct mlx_ring {
     u32 dma_lkey; /* names the host's memory by its physical addresses (resd_lkey) */
 };
 
+/* The least power of two that is not less, by its logarithm. */
+static inline u32 mlx_log2(u32 n)
+{
+    u32 log = 0;
+
+    while (1u << log < n)
+        log++;
+    return log;
+}
+
 /* Where block n of a queue is. */
 static inline u8 *mlx_block(const struct mlx_ring *r, u32 n)
 {
