@@ -65,8 +65,9 @@ def test_two_hosts_reach_each_others_memory_by_their_cards(wire):
             said = client.run(f"rdma verify {address}", timeout=300)
             assert re.search(r"\d+ right, 0 wrong", said), said
             assert "error" not in server.run("rdma listen stop").lower()
-        for host in (a, b):
+        for host, address in ((a, A), (b, B)):
             said = host.run("rdma info")
+            assert re.search(rf"^GID +::ffff:{address} of RoCEv2", said, re.M), said
             assert re.search(r"^objects +0 queue pairs, 0 completion queues, 0 regions", said, re.M), said
             host.line.send("poweroff\r")
             host.emulator.process.wait(60)

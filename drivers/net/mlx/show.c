@@ -63,13 +63,25 @@ void mlx_show(struct mlx *m)
         print_counter(event_names[i].name, m->events[event_names[i].event]);
 }
 
+static void show_gid(const struct mlx *m)
+{
+    const u8 *mac = m->mac;
+
+    if (m->state == MLX_UP && m->ip)
+        shell_row("GID", "::ffff:%u.%u.%u.%u of RoCEv2, MAC %02x:%02x:%02x:%02x:%02x:%02x",
+                  m->ip >> 24, m->ip >> 16 & 255, m->ip >> 8 & 255, m->ip & 255, mac[0], mac[1],
+                  mac[2], mac[3], mac[4], mac[5]);
+}
+
 static enum err run_info(unsigned argc, char **argv, struct why *why)
 {
     (void)argc, (void)argv;
     if (!mlx_cards())
         return why_set(why, E_NOENT, "this host has no card that Ferry drives; see `pci`");
-    for (struct mlx *m = mlx_cards(); m; m = m->next)
+    for (struct mlx *m = mlx_cards(); m; m = m->next) {
+        show_gid(m);
         mlx_show(m);
+    }
     return OK;
 }
 SHELL_COMMAND(rdma_info, .name = "rdma info", .run = run_info,
