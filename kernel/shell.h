@@ -46,6 +46,8 @@ void shell_complete_nothing(struct shell_completion *c);
 
 /* "Memory      1,024 MiB": one row of a list of properties; long values go on below themselves. */
 void shell_row(const char *label, const char *format, ...) PRINTF_LIKE(2, 3);
+/* A row of counters; what never happened is left out. */
+void shell_counter(const char *what, u64 n);
 /* Text in lines of at most 79 characters, broken at blanks; the lines behind the first begin with
  * `indent` blanks. The first begins in column `column`. */
 void shell_print_wrapped(unsigned column, unsigned indent, const char *text);

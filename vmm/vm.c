@@ -160,8 +160,8 @@ void vm_fail(struct vm *vm, const char *format, ...)
     va_start(args, format);
     str_vformat(text, sizeof(text), format, args);
     va_end(args);
-    stop_with(vm, VM_FAILED, false, text);
-    log_vcpu(vm);
+    if (stop_with(vm, VM_FAILED, false, text))
+        log_vcpu(vm);
 }
 
 /* --- memory that runs out -------------------------------------------------------------------- */

@@ -46,6 +46,12 @@ void shell_row(const char *label, const char *format, ...)
     shell_print_wrapped(LABEL_WIDTH, LABEL_WIDTH, text);
 }
 
+void shell_counter(const char *what, u64 n)
+{
+    if (n)
+        console_printf("  %-44s %14llu\n", what, (unsigned long long)n);
+}
+
 const char *shell_duration(char buffer[24], u64 ns)
 {
     u64 s = ns / SEC(1), days = s / 86400;

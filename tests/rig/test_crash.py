@@ -9,15 +9,10 @@ import pytest
 
 from conftest import guest_files
 from host import state_in
-from pair import drained, migrate, pair
-from test_migrate import is_well, start
+from pair import drained, is_well, migrate, pair, start
 
 SOAK = pytest.mark.soak
 MOMENTS = [0, 1, *(pytest.param(n, marks=SOAK) for n in range(2, 20))]
-
-
-def runs(host, vm):
-    return vm in host.run("vm list") and host.state(vm)[0] == "running"
 
 
 def wait_quiet(host, vm, limit=60):

@@ -5,10 +5,8 @@ import pytest
 
 from emulator import Card
 from host import Host
+from test_rdma import TRANSFERS, A, B, listen
 from wire import Wire
-
-A, B = "10.0.0.1", "10.0.0.2"
-TRANSFERS = [("write", "64K", 20), ("read", "64K", 20), ("send", "16K", 50), ("atomic", 8, 100)]
 
 
 @pytest.fixture
@@ -44,10 +42,6 @@ def transfer(host, to, operation, size, count, timeout=120):
     said = host.run(f"rdma bw {to} {operation} {size} {count}", timeout)
     assert re.search(rf"\d+ bytes in {count} messages, \S+ s, \S+ MB/s", said), said
     print(operation, size, count, said)
-
-
-def listen(host):
-    assert "listening on UDP port 18515" in host.run("rdma listen")
 
 
 def test_two_hosts_reach_each_others_memory_by_their_cards(wire):

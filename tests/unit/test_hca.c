@@ -374,17 +374,6 @@ static u32 modify(enum mlx_opcode opcode, u32 qpn, u32 peer)
     return card_command(in, sizeof(in), NULL, 16);
 }
 
-static void set_atomic_mode(void)
-{
-    u8 in[16 + MLX_CAP_SIZE] = {0};
-
-    mlx_set(in, in_opcode, MLX_SET_HCA_CAP);
-    mlx_set(in, in_op_mod, MLX_CAP_ATOMIC << 1);
-    mlx_set(in + 16, atomic_cap_req_8B_endianness_mode, 1);
-    card_simple(MLX_ENABLE_HCA, 0, 0, NULL);
-    assert_int_equal(card_command(in, sizeof(in), NULL, 16), MLX_OK);
-}
-
 static void make_dma_key(void)
 {
     u8 mkc[64] = {0};
@@ -405,7 +394,7 @@ static void make_dma_key(void)
 static int setup_pair(void **state)
 {
     setup(state);
-    set_atomic_mode();
+    assert_int_equal(card_allow_atomics(), MLX_OK);
     card_bring_up();
     uar = card_uar();
     eqn = card_eq(uar, 1ull << MLX_EVENT_CQ_ERR | 1ull << MLX_EVENT_WQ_CATAS);

@@ -81,17 +81,6 @@ static void connect(struct mlx_qp *qp, u32 peer)
     qp->state = QPS_RTS;
 }
 
-static void allow_atomics(void)
-{
-    u8 in[16 + MLX_CAP_SIZE] = {0};
-
-    mlx_set(in, in_opcode, MLX_SET_HCA_CAP);
-    mlx_set(in, in_op_mod, MLX_CAP_ATOMIC << 1);
-    mlx_set(in + 16, atomic_cap_req_8B_endianness_mode, 1);
-    card_simple(MLX_ENABLE_HCA, 0, 0, NULL);
-    assert_int_equal(card_command(in, sizeof(in), NULL, 16), MLX_OK);
-}
-
 /* pd.mrs and cq.base.promised keep the card's numbers of the two. */
 static int setup(void **state)
 {
@@ -100,7 +89,7 @@ static int setup(void **state)
     (void)state;
     card_init(MLX_PORT_IB);
     arch_direct_map = card.memory;
-    allow_atomics();
+    assert_int_equal(card_allow_atomics(), MLX_OK);
     card_bring_up();
     uar = card_uar();
     eqn = card_eq(uar, 1ull << MLX_EVENT_CQ_ERR | 1ull << MLX_EVENT_WQ_CATAS);

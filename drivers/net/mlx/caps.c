@@ -124,17 +124,14 @@ static void keep_general(struct mlx *m, struct mlx_caps *c)
     c->log_max_qp_sz = (u8)got(m, cap_log_max_qp_sz);
     c->log_max_cq = (u8)got(m, cap_log_max_cq);
     c->log_max_cq_sz = (u8)got(m, cap_log_max_cq_sz);
-    c->log_max_eq_sz = (u8)got(m, cap_log_max_eq_sz);
     c->log_max_mkey = (u8)got(m, cap_log_max_mkey);
     c->log_max_pd = (u8)got(m, cap_log_max_pd);
     c->log_max_msg = (u8)got(m, cap_log_max_msg);
     c->log_max_ra_req_qp = (u8)got(m, cap_log_max_ra_req_qp);
     c->log_max_ra_res_qp = (u8)got(m, cap_log_max_ra_res_qp);
     c->cqe_version = (u8)got(m, cap_cqe_version);
-    c->num_ports = (u8)got(m, cap_num_ports);
     c->max_wqe_sz_sq = (u16)got(m, cap_max_wqe_sz_sq);
     c->max_wqe_sz_rq = (u16)got(m, cap_max_wqe_sz_rq);
-    c->fast_teardown = got(m, cap_fast_teardown);
     c->port_numbers = got(m, cap_num_vhca_ports);
     c->umr_no_entity_size = got(m, cap_umr_modify_entity_size_disabled);
     c->umr_no_atomic = got(m, cap_umr_modify_atomic_disabled);
@@ -153,7 +150,6 @@ enum err mlx_caps_read(struct mlx *m, struct why *why)
     e = query(m, MLX_CAP_ROCE, CURRENT, why);
     if (e)
         return e;
-    c->gids = (u16)got(m, roce_cap_roce_address_table_size);
     c->sw_udp_sport = got(m, roce_cap_sw_r_roce_src_udp_port);
     c->sport_least = (u16)got(m, roce_cap_r_roce_min_src_udp_port);
     c->sport_most = (u16)got(m, roce_cap_r_roce_max_src_udp_port);

@@ -51,13 +51,11 @@ void mlx_memory_give_back(struct mlx_memory *mem); /* the card has forgotten it;
 /* --- what a card can --------------------------------------------------------------------------------- */
 
 struct mlx_caps {
-    u8 log_max_qp, log_max_qp_sz, log_max_cq, log_max_cq_sz, log_max_eq_sz, log_max_mkey,
-        log_max_pd;
-    u8 log_max_msg, log_max_ra_req_qp, log_max_ra_res_qp, cqe_version, num_ports;
+    u8 log_max_qp, log_max_qp_sz, log_max_cq, log_max_cq_sz, log_max_mkey, log_max_pd;
+    u8 log_max_msg, log_max_ra_req_qp, log_max_ra_res_qp, cqe_version;
     u16 max_wqe_sz_sq, max_wqe_sz_rq; /* bytes */
-    u16 gids;
-    u16 sport_least, sport_most; /* UDP source ports, where the driver chooses them */
-    bool atomic, fast_teardown, sw_udp_sport, sw_owner_id, driver_version;
+    u16 sport_least, sport_most;      /* UDP source ports, where the driver chooses them */
+    bool atomic, sw_udp_sport;
     bool port_numbers; /* addresses name a port (num_vhca_ports) */
     bool umr_no_entity_size, umr_no_atomic;
 };

@@ -18,12 +18,6 @@ static const struct {
     {MLX_EVENT_WQ_ACCESS, "access errors of work queues"},
 };
 
-static void print_counter(const char *what, u64 n)
-{
-    if (n)
-        console_printf("  %-44s %14llu\n", what, (unsigned long long)n);
-}
-
 static void show_limits(const struct verbs_limits *l)
 {
     shell_row("limits",
@@ -56,11 +50,11 @@ void mlx_show(struct mlx *m)
         shell_row("keys", "%u made for UMR, %u of them free", m->umr.made, m->umr.spare);
     shell_row("pages", "%u of 4 KiB are firmware's", m->pages.count);
     console_print("\n");
-    print_counter("commands until the port was up", m->commands_up);
-    print_counter("commands", m->cmdq.sent);
-    print_counter("commands that failed", m->cmdq.failed);
+    shell_counter("commands until the port was up", m->commands_up);
+    shell_counter("commands", m->cmdq.sent);
+    shell_counter("commands that failed", m->cmdq.failed);
     for (unsigned i = 0; i < COUNT_OF(event_names); i++)
-        print_counter(event_names[i].name, m->events[event_names[i].event]);
+        shell_counter(event_names[i].name, m->events[event_names[i].event]);
 }
 
 static void show_gid(const struct mlx *m)

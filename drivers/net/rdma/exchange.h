@@ -21,10 +21,9 @@ enum rdma_mode {
 struct rdma_end {
     u32 qpn, psn;
     u8 gid[16];
-    u8 mac
-        [6]; /* of the port that it is reached by; zeros: that of the GID's address is asked for (ARP) */
-    u32 mtu;  /* path MTU, bytes */
-    u64 addr; /* of the region that the other may use */
+    u8 mac[6]; /* of the port; zeros: that of the GID's address is asked for (ARP) */
+    u32 mtu;   /* path MTU, bytes */
+    u64 addr;  /* of the region that the other may use */
     u32 key;
     u64 length;  /* of the region, bytes */
     u32 message; /* bytes that a SEND may have */

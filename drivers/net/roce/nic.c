@@ -83,12 +83,6 @@ static bool service_busy(struct ether_service *unused)
 
 /* --- `rdma` ---------------------------------------------------------------------------------------- */
 
-static void print_counter(const char *what, u64 n)
-{
-    if (n)
-        console_printf("  %-44s %14llu\n", what, (unsigned long long)n);
-}
-
 static void show(struct verbs_device *device)
 {
     struct roce_counters c;
@@ -96,11 +90,11 @@ static void show(struct verbs_device *device)
     roce_counters(device, &c);
     shell_row("device", "%s, RoCEv2 in software", device->name);
     console_print("\n");
-    print_counter("packets taken", c.dropped[ROCE_OK]);
+    shell_counter("packets taken", c.dropped[ROCE_OK]);
     for (unsigned i = ROCE_OK + 1; i < ROCE_DROP_COUNT; i++)
-        print_counter(roce_drop_name(i), c.dropped[i]);
+        shell_counter(roce_drop_name(i), c.dropped[i]);
     for (unsigned i = 0; i < RC_COUNTERS; i++)
-        print_counter(rc_counter_name[i], c.rc[i]);
+        shell_counter(rc_counter_name[i], c.rc[i]);
 }
 
 /* --- start-up -------------------------------------------------------------------------------------- */

@@ -163,6 +163,17 @@ static void give(u32 count)
     (void)card_command(in, 16 + 8 * count, NULL, 16);
 }
 
+u32 card_allow_atomics(void)
+{
+    u8 in[16 + MLX_CAP_SIZE] = {0};
+
+    mlx_set(in, in_opcode, MLX_SET_HCA_CAP);
+    mlx_set(in, in_op_mod, MLX_CAP_ATOMIC << 1);
+    mlx_set(in + 16, atomic_cap_req_8B_endianness_mode, 1);
+    (void)card_simple(MLX_ENABLE_HCA, 0, 0, NULL);
+    return card_command(in, sizeof(in), NULL, 16);
+}
+
 void card_bring_up(void)
 {
     u8 init[32] = {0};
