@@ -338,6 +338,9 @@ static const struct change changes[] = {
     DEVICE(STATE_COM1, struct uart, fcr, 0x80, "UART"),
     DEVICE(STATE_POWER, struct state_power, event, 3, "power"),
     DEVICE(STATE_VM, struct state_vm, ns, BIT(62), "time"),
+    DEVICE(STATE_VM, struct state_vm, tsc, BIT(63), "time"),
+    DEVICE(STATE_VM, struct state_vm, clock_tsc, BIT(54), "time"), /* later than its TSC */
+    DEVICE(STATE_VM, struct state_vm, clock_ns, BIT(62), "time"),
     DEVICE(STATE_VM, struct state_vm, runs, 2, "time"),
 };
 

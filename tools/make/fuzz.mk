@@ -15,6 +15,8 @@ FUZZ_SLOW := fuzz_config fuzz_hca fuzz_ip fuzz_mlx fuzz_mlx_eq fuzz_roce_respond
 FUZZ_SLOWEST := fuzz_migrate
 # A target may have a dictionary beside it.
 FUZZ_DICT = $$([ ! -f tests/fuzz/$$t.dict ] || echo -dict=tests/fuzz/$$t.dict)
+# libFuzzer makes inputs of values that it saw compared, addresses among them: these are to be the same in each run.
+FUZZ_SAME := env -i PATH=/usr/bin:/bin $(shell setarch -R true 2>/dev/null && echo setarch -R)
 FUZZ_FLAGS := -len_control=0 -max_len=4096 -artifact_prefix=$(B)/fuzz/
 
 $(SIMD_OBJ:%=$(B)/fuzz/%): FUZZ_CFLAGS += $(SIMD_CFLAGS)
@@ -49,7 +51,7 @@ fuzz-short: $(FUZZ_TARGETS:%=$(B)/fuzz/bin/%) ## a few seconds of each, always t
 	    runs=$(FUZZ_RUNS); \
 	    case " $(FUZZ_SLOW) " in *" $$t "*) runs=$$(($(FUZZ_RUNS) / 10));; esac; \
 	    case " $(FUZZ_SLOWEST) " in *" $$t "*) runs=$$(($(FUZZ_RUNS) / 100));; esac; \
-	    $(B)/fuzz/bin/$$t -runs=$$runs -seed=1 $(FUZZ_FLAGS) $(FUZZ_DICT) \
+	    $(FUZZ_SAME) $(B)/fuzz/bin/$$t -runs=$$runs -seed=1 $(FUZZ_FLAGS) $(FUZZ_DICT) \
 	    2>$(B)/fuzz/$$t.log || { cat $(B)/fuzz/$$t.log; false; }; \
 	    tail -1 $(B)/fuzz/$$t.log; done
 

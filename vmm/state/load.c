@@ -84,11 +84,11 @@ static enum err check_header(const u8 *from, u64 size, u32 vcpus, struct why *wh
 
 /* The clocks go on: guest time and TSC from where they stood, and what kvmclock says with them. Where the TSC's rate is
  * another one here, kvmclock's moment is moved to now, so that it neither jumps nor loses what the guest has seen. */
-static void set_time(struct state_load *l, u64 elapsed_ns)
+static void set_time(struct state_load *l)
 {
     struct vm *vm = l->vm;
     const struct state_vm *s = &l->saved;
-    u64 elapsed = s->runs ? elapsed_ns : 0;
+    u64 elapsed = s->runs ? l->elapsed_ns : 0;
     u64 tsc = s->tsc + scale_down(elapsed, 1000000, s->tsc_khz);
 
     vm->clock = (struct guest_clock){s->clock_tsc, s->clock_ns};
@@ -107,7 +107,7 @@ static bool can_be_set(const struct vm *vm)
 
 enum err vm_state_load(struct vm *vm, const void *buffer, u64 size, u64 elapsed_ns, struct why *why)
 {
-    struct state_load l = {.vm = vm, .why = why};
+    struct state_load l = {.vm = vm, .why = why, .elapsed_ns = elapsed_ns};
     enum err e = OK;
 
     if (elapsed_ns >= ELAPSED_MOST)
@@ -123,7 +123,7 @@ enum err vm_state_load(struct vm *vm, const void *buffer, u64 size, u64 elapsed_
     if (!e)
         e = walk(&l, buffer, size, visit_set);
     if (!e)
-        set_time(&l, elapsed_ns);
+        set_time(&l);
     lock_release(&vm->lock);
     return e;
 }

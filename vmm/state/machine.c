@@ -3,6 +3,7 @@
 #include "vmm/state/sections.h"
 
 #define NS_MOST   BIT(62) /* of guest time */
+#define TSC_MOST  BIT(63) /* of a guest's TSC, which begins at 0 */
 #define PPM_MOST  500     /* between calibrated TSC rates: what a guest's clock corrects */
 #define FPU_LEAST 576
 
@@ -40,11 +41,22 @@ static enum err check_rate(const struct state_load *l, u32 khz)
                    PPM_MOST);
 }
 
+/* What a guest takes its TSC for is reckoned from a moment that has been, and like guest time does not wrap, now or later. */
+static bool time_is_valid(const struct state_load *l, const struct state_vm *s)
+{
+    struct guest_clock clock = {s->clock_tsc, s->clock_ns};
+    u64 ns_most = NS_MOST - l->elapsed_ns;
+
+    return s->runs <= 1 && s->ns < ns_most && s->tsc < TSC_MOST && s->clock_tsc <= s->tsc &&
+           s->clock_ns < NS_MOST && clock_read(&clock, s->tsc_khz, s->tsc) < ns_most;
+}
+
 enum err state_check_vm(const struct state_load *l, const void *from, u32 length)
 {
     const struct state_vm *s = from;
     const struct vm *vm = l->vm;
     char backend[sizeof(s->backend)] = "";
+    enum err e;
 
     (void)length;
     str_copy(backend, sizeof(backend), hvm->name);
@@ -56,10 +68,10 @@ enum err state_check_vm(const struct state_load *l, const void *from, u32 length
                        "it is of a VM with %u vCPUs and %llu KiB, and %s has %u and %llu", s->vcpus,
                        (unsigned long long)s->memory >> 10, vm->config.name, vm->config.vcpus,
                        (unsigned long long)vm->config.memory >> 10);
-    if (s->ns >= NS_MOST || s->clock_ns >= NS_MOST || s->runs > 1 ||
-        !mem_is_zero(s->zero, sizeof(s->zero)))
+    e = check_rate(l, s->tsc_khz);
+    if (!e && (!time_is_valid(l, s) || !mem_is_zero(s->zero, sizeof(s->zero))))
         return why_set(l->why, E_RANGE, "its time cannot be so");
-    return check_rate(l, s->tsc_khz);
+    return e;
 }
 
 u32 state_get_cpuid(struct vm *vm, u32 index, const struct vtime *now, void *to)

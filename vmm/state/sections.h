@@ -9,6 +9,7 @@ struct state_load {
     struct state_vm saved;
     u32 index;        /* the vCPU whose section it is */
     struct vtime now; /* guest time when it stopped: device times are relative to that */
+    u64 elapsed_ns;   /* since then */
     struct why *why;
 };
 
