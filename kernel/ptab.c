@@ -125,12 +125,13 @@ void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
     while (from < end) {
         unsigned level = 1;
         u64 *e = walk(t, from, &level);
+        u64 size =
+            PAGE_SIZE << 9 * (e ? level - 1 : 1); /* where a table lacks, at least so much does */
+        u64 stop = e && level == 1 ? MIN(end, ALIGN_DOWN(from, LARGE_SIZE) + LARGE_SIZE) : from + 1;
 
-        if (e && t->format->present(*e))
-            fn(ctx, from, level, e);
-        else if (!e)
-            level = 2; /* at least */
-        from = ALIGN_DOWN(from, PAGE_SIZE << 9 * (level - 1)) + (PAGE_SIZE << 9 * (level - 1));
+        for (u64 i = 0; from < stop; i++, from = ALIGN_DOWN(from, size) + size)
+            if (e && t->format->present(e[i]))
+                fn(ctx, from, level, &e[i]);
     }
 }
 

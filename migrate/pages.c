@@ -9,7 +9,7 @@
 #include "vmm/share/hash.h"
 
 #define PREPARE_STEP 2048 /* pages that are made small before others have their turn */
-#define STEP         256  /* pages that are looked at before others have their turn */
+#define STEP         4 /* times PMAP_SOME pages that are looked at before others have their turn */
 
 /* How a page went: the kind in the upper 3 bits, a number below. */
 enum sent { SENT_NONE, SENT_GRANT, SENT_LEADER, SENT_ALIAS, SENT_DEFER, SENT_HOME };
@@ -27,57 +27,38 @@ static u32 sent_n(u32 sent)
     return sent & (u32)(BIT(29) - 1);
 }
 
-/* --- a map from frames to numbers ------------------------------------------------------------------- */
+/* --- shared frames ---------------------------------------------------------------------------------- */
 
-static enum err map_create(struct frame_map *m, u64 most)
+static enum err ways_create(struct pages *g, u64 most)
 {
     u64 size = 64;
 
     while (size < most * 2)
         size *= 2;
-    *m = (struct frame_map){.mask = size - 1};
-    m->key = heap_alloc(size * sizeof(m->key[0]));
-    m->value = heap_alloc(size * sizeof(m->value[0]));
-    return m->key && m->value ? OK : E_NOMEM;
+    g->way = heap_alloc(size * sizeof(g->way[0]));
+    g->way_mask = size - 1;
+    return g->way ? OK : E_NOMEM;
 }
 
-static void map_destroy(struct frame_map *m)
+/* How the frame went; a new one where it is met the first time. NULL: there is no room for more. */
+static struct pages_way *way_of(struct pages *g, hpa_t frame)
 {
-    heap_free(m->key);
-    heap_free(m->value);
-}
+    u32 n = (u32)(frame.v / PAGE_SIZE);
+    u64 at = (n * 0x9e3779b97f4a7c15ull >> 20) & g->way_mask;
 
-/* Where the frame is, or would be. */
-static u64 map_find(const struct frame_map *m, hpa_t frame)
-{
-    u64 n = frame.v / PAGE_SIZE, at = (n * 0x9e3779b97f4a7c15ull >> 20) & m->mask;
-
-    while (m->key[at] && m->key[at] != n)
-        at = (at + 1) & m->mask;
-    return at;
-}
-
-static bool map_get(const struct frame_map *m, hpa_t frame, u32 *value)
-{
-    u64 at = map_find(m, frame);
-
-    *value = m->value[at];
-    return m->key[at];
-}
-
-/* False: it is full. */
-static bool map_put(struct frame_map *m, hpa_t frame, u32 value)
-{
-    u64 at = map_find(m, frame);
-
-    if (!m->key[at]) {
-        if (m->used * 4 > m->mask * 3)
-            return false;
-        m->used++;
+    while (g->way[at].frame && g->way[at].frame != n)
+        at = (at + 1) & g->way_mask;
+    if (!g->way[at].frame) {
+        if (g->ways++ * 4 > g->way_mask * 3)
+            return NULL;
+        g->way[at].frame = n;
     }
-    m->key[at] = frame.v / PAGE_SIZE;
-    m->value[at] = value;
-    return true;
+    return &g->way[at];
+}
+
+static bool is_led(const struct pages *g, const struct pages_way *way)
+{
+    return sent_kind(way->sent) == SENT_LEADER && g->sent[way->leader] == way->sent;
 }
 
 /* --- making ------------------------------------------------------------------------------------------- */
@@ -88,11 +69,10 @@ enum err pages_create(struct pages *g, struct move *m, struct lease *lease)
     u64 pages = pmap_pages(p);
 
     *g = (struct pages){.move = m, .lease = lease};
-    g->room = (u32)(pages / PAGES_GRANT * 2 + 256);
+    g->room = (u32)(pages / (PAGES_GRANT - PMAP_SOME) * 2 + 256);
     g->sent = heap_alloc(pages * sizeof(g->sent[0]));
     g->grant = heap_alloc(g->room * sizeof(g->grant[0]));
-    if (!g->sent || !g->grant || map_create(&g->slot_of, p->count[PAGE_SHARED]) ||
-        map_create(&g->leader_of, p->count[PAGE_SHARED]))
+    if (!g->sent || !g->grant || ways_create(g, p->count[PAGE_SHARED]))
         return E_NOMEM;
     g->attached = dirty_attach(p, DIRTY_MOVE) == OK;
     return g->attached ? OK : E_NOMEM;
@@ -128,8 +108,7 @@ void pages_destroy(struct pages *g)
     heap_free(g->grant);
     heap_free(g->content);
     heap_free(g->sent);
-    map_destroy(&g->slot_of);
-    map_destroy(&g->leader_of);
+    heap_free(g->way);
     g->move = NULL;
 }
 
@@ -167,11 +146,13 @@ enum err pages_prepare(struct pages *g, bool *done)
     return e;
 }
 
+/* It goes into the grant that is asked for next. Before that has come, and it was written there, no other round begins. */
 static void want(struct pages *g, u64 index, hpa_t leads)
 {
     if (leads.v)
         frame_get(leads);
-    g->sent[index] = sent_as(leads.v ? SENT_LEADER : SENT_NONE, 0);
+    g->sent[index] =
+        sent_as(leads.v ? SENT_LEADER : SENT_GRANT, g->grants * PAGES_GRANT + g->wanted);
     g->want[g->wanted++] = (struct pages_wanted){(u32)index, leads};
 }
 
@@ -183,46 +164,21 @@ static void to_zero(struct pages *g, u64 index)
     message_add_run(g->zero.run, &g->zero.count, (u32)index);
 }
 
-/* A frame that is lent is immutable: what it holds is looked at once. */
-static enum err describe_slot(struct pages *g, u32 slot, hpa_t frame)
+static enum err to_slot(struct pages *g, u64 index, hpa_t frame, struct pages_way *way)
 {
-    const void *at = phys_to_virt(frame);
-    struct mac mac;
+    u32 slot;
 
-    if (slot >= g->contents) {
-        u32 room = MAX(g->contents * 2, slot + 512);
-        void *more = heap_grow(g->content, g->contents * sizeof(g->content[0]),
-                               room * sizeof(g->content[0]));
-
-        if (!more)
+    if (sent_kind(way->sent) != SENT_DEFER) {
+        if (lease_add(g->lease, frame, &slot))
             return E_NOMEM;
-        g->content = more;
-        g->contents = room;
+        way->sent = sent_as(SENT_DEFER, slot);
     }
-    g->content[slot].digest = page_hash(at, share_key(g->move->pmap->group));
-    if (g->trusted) {
-        mac = mac_of(&g->content_key, at, PAGE_SIZE, NULL, 0);
-        memcpy(&g->content[slot].mac, mac.b, sizeof(u64));
-    }
-    return OK;
-}
-
-static enum err to_slot(struct pages *g, u64 index, hpa_t frame)
-{
-    u32 slot, sent;
-
-    if (!map_get(&g->slot_of, frame, &slot)) {
-        if (lease_add(g->lease, frame, &slot) || !map_put(&g->slot_of, frame, slot) ||
-            describe_slot(g, slot, frame))
-            return E_NOMEM;
-    }
-    sent = sent_as(SENT_DEFER, slot);
-    if (g->sent[index] == sent)
+    if (g->sent[index] == way->sent)
         return OK; /* nobody can write a frame that is lent */
-    g->sent[index] = sent;
+    g->sent[index] = way->sent;
     g->move->figures.pages_deferred++;
     g->defer.page[g->defer.count++] =
-        (struct message_defer_of){(u32)index, slot, g->content[slot].digest, g->content[slot].mac};
+        (struct message_defer_of){.page = (u32)index, .slot = sent_n(way->sent)};
     return OK;
 }
 
@@ -257,31 +213,26 @@ static enum err write_page(struct pages *g, u64 index, hpa_t frame)
     return e;
 }
 
-static bool is_led(const struct pages *g, hpa_t frame, u32 *leader)
-{
-    return map_get(&g->leader_of, frame, leader) && sent_kind(g->sent[*leader]) == SENT_LEADER;
-}
-
 /* Pages of which every user is in the VM: the first one that is met leads. What the target's frame gets then is the shared
  * frame's, also when the leader is written before its grant comes. */
-static enum err to_alias(struct pages *g, u64 index, hpa_t frame)
+static enum err to_alias(struct pages *g, u64 index, hpa_t frame, struct pages_way *way)
 {
-    u32 leader, sent;
+    u32 sent;
 
-    if (!is_led(g, frame, &leader)) {
-        if (!map_put(&g->leader_of, frame, (u32)index))
-            return E_NOMEM;
+    if (!is_led(g, way)) {
         want(g, index, frame);
+        way->leader = (u32)index;
+        way->sent = g->sent[index];
         return OK;
     }
-    if (leader == index)
+    if (way->leader == index)
         return write_page(g, index, frame);
-    sent = sent_as(SENT_ALIAS, leader);
+    sent = sent_as(SENT_ALIAS, way->leader);
     if (g->sent[index] == sent)
         return OK;
     g->sent[index] = sent;
     g->move->figures.pages_alias++;
-    g->alias.alias[g->alias.count++] = (struct message_alias_of){(u32)index, leader};
+    g->alias.alias[g->alias.count++] = (struct message_alias_of){(u32)index, way->leader};
     return OK;
 }
 
@@ -313,13 +264,16 @@ static enum err to_home(struct pages *g, u64 index)
     return OK;
 }
 
-/* Has the frame of a SHARED page users outside the VM, by which it stays here? */
-static bool stays(const struct pages *g, hpa_t frame)
+/* Where a frame has users outside the VM it stays here, and once it is lent. */
+static enum err to_shared(struct pages *g, u64 index, hpa_t frame, bool *outside)
 {
-    u32 n;
+    struct pages_way *way = way_of(g, frame);
 
-    return !is_led(g, frame, &n) &&
-           (map_get(&g->slot_of, frame, &n) || rmap_used_outside(frame, g->move->pmap));
+    if (!way)
+        return E_NOMEM;
+    *outside = !is_led(g, way) &&
+               (sent_kind(way->sent) == SENT_DEFER || rmap_used_outside(frame, g->move->pmap));
+    return *outside ? to_slot(g, index, frame, way) : to_alias(g, index, frame, way);
 }
 
 /* What there was at the beginning. */
@@ -331,12 +285,9 @@ static void count_page(struct move_figures *f, bool outside)
     f->shared_pages += outside;
 }
 
-/* One page, by its state; the lock is held. E_AGAIN: no room for a WRITE now. */
-static enum err look_at(struct pages *g, u64 index)
+/* One page, by its state and what it is mapped to; the lock is held. E_AGAIN: no room for a WRITE now. */
+static enum err look_at(struct pages *g, u64 index, enum page_state state, hpa_t frame)
 {
-    struct pmap *p = g->move->pmap;
-    enum page_state state;
-    hpa_t frame = frame_now(p, index, &state);
     bool outside = false;
     enum err e;
 
@@ -348,10 +299,7 @@ static enum err look_at(struct pages *g, u64 index)
         }
         e = to_grant(g, index, frame);
         break;
-    case PAGE_SHARED:
-        outside = stays(g, frame);
-        e = outside ? to_slot(g, index, frame) : to_alias(g, index, frame);
-        break;
+    case PAGE_SHARED: e = to_shared(g, index, frame, &outside); break;
     case PAGE_REMOTE:
     case PAGE_CACHED: e = to_home(g, index); break;
     default: to_zero(g, index); return OK;
@@ -436,13 +384,14 @@ static enum err send_defer(struct pages *g, struct why *why)
     }
     send_list(g, MESSAGE_DEFER, begin_message(g), sizeof(struct message_defer), g->defer.page,
               &g->defer.count, sizeof(g->defer.page[0]));
+    g->defer.described = 0;
     return OK;
 }
 
-/* Of a list with that much room: is it to be sent? */
+/* Of a list with that much room: is it to be sent? At once so many pages are looked at as PMAP_SOME. */
 static bool is_due(u32 count, u32 room, bool all)
 {
-    return count && (all || count >= room - 1);
+    return count && (all || count > room - PMAP_SOME);
 }
 
 /* Sends what is full, or all of it. E_AGAIN: no room for messages now. An alias goes behind the grant that its leader
@@ -453,7 +402,7 @@ static enum err flush_messages(struct pages *g, bool all, struct why *why)
     bool aliases = is_due(g->alias.count, COUNT_OF(g->alias.alias), all);
     enum err e = OK;
 
-    if (g->wanted && (all || aliases || g->wanted == PAGES_GRANT)) {
+    if (is_due(g->wanted, PAGES_GRANT, all || aliases)) {
         if (!peer_has_room(p) || g->asked == PAGES_ASKS)
             return E_AGAIN;
         e = ask_grant(g);
@@ -521,18 +470,14 @@ static enum err write_granted(struct pages *g, u32 grant, u32 at)
 {
     struct pmap *p = g->move->pmap;
     struct pages_wanted *w = &g->grant[grant].page[at];
-    u32 before = g->sent[w->index];
     enum page_state state;
     enum err e = OK;
     hpa_t frame;
 
     lock_acquire(&p->lock);
     frame = w->leads.v ? w->leads : frame_now(p, w->index, &state);
-    g->sent[w->index] = sent_as(w->leads.v ? SENT_LEADER : SENT_GRANT, grant * PAGES_GRANT + at);
     if (frame.v)
         e = write_page(g, w->index, frame);
-    if (e)
-        g->sent[w->index] = before;
     lock_release(&p->lock);
     if (!e && w->leads.v)
         frame_put(w->leads); /* the WRITE has one of its own */
@@ -613,26 +558,91 @@ void pages_begin_round(struct pages *g)
     g->walking = true;
 }
 
-static enum err walk(struct pages *g, struct why *why)
+/* The next pages that are marked; *any: there are some. Those that could not be sent stay marked. */
+static enum err look_at_some(struct pages *g, bool *any)
 {
     struct pmap *p = g->move->pmap;
-    u64 pages = pmap_pages(p);
+    hpa_t frame[PMAP_SOME];
+    const struct page *record = NULL;
+    enum err e = OK;
+    u64 marks;
+
+    lock_acquire(&p->lock);
+    marks = dirty_take_some(p, DIRTY_MOVE, &g->cursor);
+    *any = marks;
+    if (marks) {
+        record = pmap_record(p, g->cursor);
+        pmap_frames(p, g->cursor, frame);
+    }
+    while (marks) {
+        u32 i = (u32)__builtin_ctzll(marks);
+
+        e = look_at(g, g->cursor + i, record ? record[i].state : PAGE_EMPTY, frame[i]);
+        if (e)
+            break;
+        marks &= marks - 1;
+    }
+    if (marks)
+        dirty_put_back(p, DIRTY_MOVE, g->cursor, marks);
+    lock_release(&p->lock);
+    return e;
+}
+
+static enum err room_for_content(struct pages *g)
+{
+    u32 room = g->lease->chunks * LEASE_CHUNK;
+    void *more;
+
+    if (room <= g->contents)
+        return OK;
+    room = MAX(room, g->contents * 2);
+    more = heap_grow(g->content, g->contents * sizeof(g->content[0]), room * sizeof(g->content[0]));
+    if (!more)
+        return E_NOMEM;
+    g->content = more;
+    g->contents = room;
+    return OK;
+}
+
+/* What the pages hold that stay, without the lock: a frame that is lent is immutable, and looked at once. Slots are met in
+ * the order of their numbers. */
+static enum err describe(struct pages *g)
+{
+    u64 key = share_key(g->move->pmap->group);
+    enum err e = room_for_content(g);
+
+    for (; !e && g->defer.described < g->defer.count; g->defer.described++) {
+        struct message_defer_of *d = &g->defer.page[g->defer.described];
+        struct pages_content *c = &g->content[d->slot];
+        const void *at = phys_to_virt(lease_frame(g->lease, d->slot));
+
+        if (d->slot >= g->described) {
+            c->digest = page_hash(at, key);
+            if (g->trusted) {
+                struct mac mac = mac_of(&g->content_key, at, PAGE_SIZE, NULL, 0);
+
+                memcpy(&c->mac, mac.b, sizeof(c->mac));
+            }
+            g->described = d->slot + 1;
+        }
+        d->digest = c->digest;
+        d->mac = c->mac;
+    }
+    return e;
+}
+
+static enum err walk(struct pages *g, struct why *why)
+{
     enum err e = OK;
 
     for (unsigned i = 0; i < STEP && g->walking && !e; i++) {
         e = flush_messages(g, false, why);
-        if (e)
-            break;
-        lock_acquire(&p->lock);
-        g->cursor = dirty_next(p, DIRTY_MOVE, g->cursor);
-        if (g->cursor == pages) {
-            g->walking = false;
-        } else {
-            e = look_at(g, g->cursor);
-            if (!e)
-                (void)dirty_take(p, DIRTY_MOVE, g->cursor++);
-        }
-        lock_release(&p->lock);
+        if (!e)
+            e = look_at_some(g, &g->walking);
+        if (!e)
+            g->cursor += PMAP_SOME;
+        if (!e || e == E_AGAIN)
+            e = describe(g) ? E_NOMEM : e;
     }
     return e;
 }

@@ -30,10 +30,15 @@ struct pages_wanted {
     hpa_t leads; /* a shared frame of which it is the leader, with a user; or 0 */
 };
 
-struct frame_map {
-    u64 *key; /* frame number, 0: free */
-    u32 *value;
-    u64 mask, used;
+struct pages_content {
+    u64 digest, mac;
+};
+
+/* How a shared frame went: by a slot, or written for the page that leads. */
+struct pages_way {
+    u32 frame; /* its number; 0: free */
+    u32 sent;  /* as of a page */
+    u32 leader;
 };
 
 struct pages {
@@ -42,13 +47,12 @@ struct pages {
     u32 *sent; /* of each page: how it went */
     struct pages_grant *grant;
     u32 grants, room, asked; /* asked for; room for; not given yet */
-    struct frame_map slot_of, leader_of;
-    bool trusted;           /* the target wants MACs */
-    struct key content_key; /* for these */
-    struct {
-        u64 digest, mac;
-    } * content; /* of each slot */
-    u32 contents;
+    struct pages_way *way;   /* hashed by the frame */
+    u64 way_mask, ways;
+    bool trusted;                  /* the target wants MACs */
+    struct key content_key;        /* for these */
+    struct pages_content *content; /* of each slot */
+    u32 contents, described;       /* room for; those below are filled */
     u64 cursor;
     bool attached;             /* the Pmap tells it of dirty pages */
     bool walking;              /* a round is under way */
@@ -72,7 +76,7 @@ struct pages {
         struct message_alias_of alias[MESSAGE_ROOM / sizeof(struct message_alias_of)];
     } alias;
     struct {
-        u32 count;
+        u32 count, described;
         struct message_defer_of page[300];
     } defer;
     struct {

@@ -17,6 +17,8 @@ enum err dirty_attach(struct pmap *p, enum dirty_consumer who)
     if (!bitmap)
         return E_NOMEM;
     memset(bitmap, 0xff, bitmap_size(p));
+    if (pmap_pages(p) % 64)
+        bitmap[pmap_pages(p) / 64] = BIT(pmap_pages(p) % 64) - 1;
     lock_acquire(&p->lock);
     p->dirty[who] = bitmap;
     lock_release(&p->lock);
@@ -55,26 +57,32 @@ bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index)
     return was;
 }
 
-u64 dirty_next(const struct pmap *p, enum dirty_consumer who, u64 index)
+u64 dirty_take_some(struct pmap *p, enum dirty_consumer who, u64 *index)
 {
-    u64 pages = pmap_pages(p), word;
+    u64 *bitmap = p->dirty[who], words = bitmap_size(p) / 8, at = *index / 64, marks;
 
-    for (u64 at = index / 64; at * 64 < pages; at++) {
-        word = p->dirty[who][at];
-        if (at == index / 64)
-            word &= U64_MAX << index % 64;
-        if (word)
-            return MIN(at * 64 + (u64)__builtin_ctzll(word), pages);
-    }
-    return pages;
+    while (at < words && !bitmap[at])
+        at++;
+    *index = at * 64;
+    if (at == words)
+        return 0;
+    marks = bitmap[at];
+    bitmap[at] = 0;
+    return marks;
+}
+
+void dirty_put_back(struct pmap *p, enum dirty_consumer who, u64 index, u64 marks)
+{
+    p->dirty[who][index / 64] |= marks;
 }
 
 u64 dirty_count(const struct pmap *p, enum dirty_consumer who)
 {
     u64 count = 0;
 
-    for (u64 i = dirty_next(p, who, 0); i < pmap_pages(p); i = dirty_next(p, who, i + 1))
-        count++;
+    for (u64 at = 0; at < bitmap_size(p) / 8; at++)
+        for (u64 marks = p->dirty[who][at]; marks; marks &= marks - 1)
+            count++;
     return count;
 }
 
@@ -121,25 +129,24 @@ void dirty_harvest(struct pmap *p)
 }
 
 struct used {
-    u64 bit, first, pages;
+    u64 bit, base, pages;
 };
 
 static void take_used(void *ctx, u64 address, unsigned level, u64 *entry)
 {
     struct used *u = ctx;
-    u64 index = pmap_index(GPA(address));
 
     if (!(__atomic_load_n(entry, __ATOMIC_RELAXED) & u->bit))
         return;
     __atomic_fetch_and(entry, ~u->bit, __ATOMIC_RELAXED);
-    u->pages |= level == 2 ? U64_MAX : BIT(index - u->first);
+    u->pages |= level == 2 ? U64_MAX : BIT((address - u->base) / PAGE_SIZE);
 }
 
 u64 dirty_take_used(struct pmap *p, u64 index)
 {
-    u64 last = MIN(index + 64, pmap_pages(p)) - 1;
-    struct used u = {.bit = p->slat.table.format->accessed, .first = index};
+    u64 base = pmap_gpa(index).v, pages = MIN(64, pmap_pages(p) - index);
+    struct used u = {.bit = p->slat.table.format->accessed, .base = base};
 
-    ptab_each_leaf(&p->slat.table, pmap_gpa(index).v, pmap_gpa(last).v + PAGE_SIZE, take_used, &u);
+    ptab_each_leaf(&p->slat.table, base, base + pages * PAGE_SIZE, take_used, &u);
     return u.pages;
 }

@@ -20,8 +20,11 @@ void dirty_mark(struct pmap *p, u64 index, u64 pages);
 bool dirty_is_set(const struct pmap *p, enum dirty_consumer who, u64 index);
 /* Was the page marked for that consumer? Forgets it. */
 bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index);
-/* The first page from `index` on that is marked for that consumer; the number of pages if none is. */
-u64 dirty_next(const struct pmap *p, enum dirty_consumer who, u64 index);
+/* Takes the marks of 64 pages of which at least one has any: a bit for each. *index, a multiple of 64: where to look from,
+ * then where they are. 0: none is marked from there on. */
+u64 dirty_take_some(struct pmap *p, enum dirty_consumer who, u64 *index);
+/* Puts back such marks. */
+void dirty_put_back(struct pmap *p, enum dirty_consumer who, u64 index, u64 marks);
 /* How many are. */
 u64 dirty_count(const struct pmap *p, enum dirty_consumer who);
 /* Which of the 64 pages from `index` on, a multiple of 64, has the guest used since this was asked the last time? A bit for

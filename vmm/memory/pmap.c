@@ -127,16 +127,15 @@ static bool is_lent(enum page_state s)
 }
 
 /* A SHARED page is in the list of its frame, where neighbours reach it, from here on until it is out of it again. */
-static void set_state(struct pmap *p, u64 index, enum page_state to, u32 slot)
+static void set_state(struct pmap *p, struct page *page, enum page_state to, u32 slot)
 {
-    struct page *page = pmap_record(p, index);
     enum page_state from = page->state;
     const char *reason;
 
     if (from == to)
         return;
     if (!page_may_become(from, to, &reason))
-        panic("page %llx goes from %s to %s: %s", (unsigned long long)index, page_state_name[from],
+        panic("a page of VM %u goes from %s to %s: %s", p->owner, page_state_name[from],
               page_state_name[to], reason);
     p->count[from] -= from != PAGE_EMPTY;
     p->count[to] += to != PAGE_EMPTY;
@@ -158,11 +157,37 @@ static hpa_t shown_by(const struct pmap *p, u64 entry)
     return format->present(entry) ? format->address(entry) : HPA(0);
 }
 
+struct shown {
+    const struct ptab_format *format;
+    u64 base; /* the address of the first page */
+    hpa_t *frame;
+};
+
+static void take_frame(void *ctx, u64 address, unsigned level, u64 *entry)
+{
+    const struct shown *s = ctx;
+    hpa_t *to = &s->frame[(address - s->base) / PAGE_SIZE];
+
+    *to = s->format->address(*entry);
+    for (u64 i = 0; level == 2 && i < PMAP_SOME; i++)
+        to[i] = HPA(ALIGN_DOWN(to->v, LARGE_SIZE) + address % LARGE_SIZE + i * PAGE_SIZE);
+}
+
+void pmap_frames(const struct pmap *p, u64 index, hpa_t frame[PMAP_SOME])
+{
+    struct shown s = {p->slat.table.format, pmap_gpa(index).v, frame};
+    u64 pages = MIN(PMAP_SOME, pmap_pages(p) - index);
+
+    memset(frame, 0, PMAP_SOME * sizeof(frame[0]));
+    ptab_each_leaf(&p->slat.table, s.base, s.base + pages * PAGE_SIZE, take_frame, &s);
+}
+
 u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
 {
     const struct ptab_format *format = p->slat.table.format;
     u64 index = pmap_index(c->gpa), pages = c->large ? PMAP_LARGE : 1, old;
-    enum page_state from = pmap_state(p, index);
+    struct page *page = pmap_record(p, index);
+    enum page_state from = page->state;
     unsigned level = 1;
 
     if (c->prot)
@@ -172,7 +197,7 @@ u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
     if (from == PAGE_SHARED)
         rmap_remove(shown_by(p, old), p, index);
     for (u64 i = 0; i < pages; i++)
-        set_state(p, index + i, c->to, c->slot);
+        set_state(p, page + i, c->to, c->slot);
     if (c->to == PAGE_SHARED)
         rmap_add(c->frame, p, index);
     if (c->prot & PROT_WRITE || (format->present(old) && old & format->dirty))

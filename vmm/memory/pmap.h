@@ -114,6 +114,9 @@ u64 pmap_commit(struct pmap *p, const struct pmap_change *c);
 hpa_t pmap_frame_alloc(struct pmap *p, bool large) MUST_CHECK;
 /* The record of a page, or NULL. */
 struct page *pmap_record(const struct pmap *p, u64 index);
+/* The frames that PMAP_SOME pages from `index` on, a multiple of that, are mapped to; 0 where none is. */
+#define PMAP_SOME 64
+void pmap_frames(const struct pmap *p, u64 index, hpa_t frame[PMAP_SOME]);
 /* After a change: no vCPU uses a translation from before it. Without the lock; waits for other CPUs. */
 void pmap_shoot_down(struct pmap *p);
 /* The pages from `first` to `last` have come, or will not: wakes who waits for them. */

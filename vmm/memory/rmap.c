@@ -120,11 +120,12 @@ u32 rmap_count(hpa_t frame)
 
 bool rmap_used_outside(hpa_t frame, const struct pmap *p)
 {
-    bool outside = frame_users(frame) > rmap_count(frame);
+    u64 at;
 
     lock_acquire(&rmap_lock);
-    for (u64 at = frame_pages(frame)->first; at && !outside; at = page_of(at)->next)
-        outside = chunk[at / CHUNK_PAGES] != p;
+    at = frame_pages(frame)->first;
+    while (at && chunk[at / CHUNK_PAGES] == p)
+        at = page_of(at)->next;
     lock_release(&rmap_lock);
-    return outside;
+    return at || frame_users(frame) > rmap_count(frame);
 }
