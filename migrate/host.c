@@ -260,6 +260,7 @@ static void find_equal(void *ctx, u16 group, const u64 *hash, hpa_t *frame, u32 
 {
     (void)ctx;
     share_find(group, hash, frame, count);
+    thread_yield(); /* a message may name hundreds */
 }
 
 static void slow_down(struct vm *vm, u32 percent)

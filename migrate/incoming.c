@@ -4,6 +4,7 @@
 #include "kernel/heap.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
+#include "kernel/thread.h"
 #include "migrate/agent.h"
 
 #define STATE_MOST MIB(4)
@@ -216,6 +217,7 @@ static enum err answer_ask(struct move *m, const struct message_runs *ask, struc
     answer->rkey = in->grant[ask->l.grant]->mr->rkey;
     answer->grant = ask->l.grant;
     link_send(m->peer->link, MESSAGE_GRANT, sizeof(*answer));
+    thread_yield(); /* that were 2 MiB to clear, and there may be more such */
     return OK;
 }
 
