@@ -186,16 +186,17 @@ static NOINLINE u32 take_run(struct mlx_qp *qp, const u8 *cqe, u32 owner, u32 mo
     struct mlx_sq *sq = &qp->sq;
     const struct mlx_send *work = sq->work;
     const u32 mask = sq->ring.mask, qp_num = qp->base.qp_num;
-    const u32 posted = sq->posted;
-    u32 freed = sq->freed;
+    const u32 last = sq->posted - 1;
+    u32 owed = sq->posted - sq->freed;
 
     for (; cqe != end; wc++, cqe += MLX_CQE_SIZE) {
         u64 quad = last_quad(cqe);
         const struct mlx_send *w = &work[quad >> 16 & mask];
+        u32 behind = last - w->number;
 
-        if ((quad & fixed) != wanted || w->number - freed >= posted - freed)
+        if ((quad & fixed) != wanted || behind >= owed)
             break;
-        freed = w->number + 1;
+        owed = behind;
         wc->wr_id = w->wr_id;
         wc->status = WC_SUCCESS;
         wc->opcode = w->opcode;
@@ -205,7 +206,7 @@ static NOINLINE u32 take_run(struct mlx_qp *qp, const u8 *cqe, u32 owner, u32 mo
         wc->qp_num = qp_num;
         wc->qp = &qp->base;
     }
-    mlx_sq_free(sq, freed - 1);
+    mlx_sq_free(sq, last - owed);
     return (u32)(cqe - begin) / MLX_CQE_SIZE;
 }
 
