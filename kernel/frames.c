@@ -176,15 +176,6 @@ void frames_init(const struct boot_info *boot)
     }
 }
 
-void frames_release_boot(u64 base, u64 size)
-{
-    u64 end = (base + size) / PAGE_SIZE;
-
-    for (u64 n = ALIGN_UP(base, PAGE_SIZE) / PAGE_SIZE; n < end; n++)
-        if (n < frame_limit && frames[n].kind == FRAME_BOOT)
-            frame_put(HPA(n * PAGE_SIZE));
-}
-
 /* --- allocation ------------------------------------------------------------------------------ */
 
 hpa_t frame_alloc(unsigned order, enum frame_kind kind, u16 owner)

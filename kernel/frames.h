@@ -70,8 +70,6 @@ bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner);
 void frame_set_group(hpa_t frame, u16 group);
 /* Makes an allocated block 2^order blocks of one frame, each with the users that the block had. */
 void frame_split(hpa_t frame);
-/* Gives a range that the loader filled to the allocator. */
-void frames_release_boot(u64 base, u64 size);
 
 struct frame_stats {
     u64 count[FRAME_KIND_COUNT]; /* frames of each kind */

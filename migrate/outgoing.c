@@ -113,9 +113,10 @@ static enum err begin(struct agent *a, struct vm *vm, const char *name, struct p
     struct outgoing *o;
     enum err e;
 
-    if (!m || !l)
-        return why_set(why, E_NOMEM, "%s at once: wait for one to end",
-                       m ? "there are 16 leases" : "32 VMs leave");
+    if (!m)
+        return why_set(why, E_NOMEM, "%u VMs leave at once: wait for one to end", AGENT_MOVES);
+    if (!l)
+        return why_set(why, E_NOMEM, "%u leases are the most: wait for one to end", AGENT_LEASES);
     if (agent_leaving(a, vm))
         return why_set(why, E_STATE, "%s moves already: see `migrate list`", name);
     if (!a->ops->may_leave(vm, text, sizeof(text)))

@@ -51,12 +51,6 @@ INIT_STEP(4, net_start);
 
 /* --- `net` ----------------------------------------------------------------------------------------- */
 
-static void print_counter(const char *what, u64 n)
-{
-    if (n)
-        console_printf("  %-26s %14llu\n", what, (unsigned long long)n);
-}
-
 static void print_nic(const struct ether *e)
 {
     const struct ether_counters *c = &e->counters;
@@ -64,14 +58,14 @@ static void print_nic(const struct ether *e)
 
     shell_row("NIC", "%s, %s, link %s, MTU %u", e->name, mac_text(mac, e->mac),
               e->ops->link((struct ether *)e) ? "up" : "down", e->mtu);
-    console_printf("\n  %-26s %14s %14s\n", "", "frames", "bytes");
-    console_printf("  %-26s %14llu %14llu\n", "received", (unsigned long long)c->received,
+    console_printf("\n  %-44s %14s %14s\n", "", "frames", "bytes");
+    console_printf("  %-44s %14llu %14llu\n", "received", (unsigned long long)c->received,
                    (unsigned long long)c->received_bytes);
-    console_printf("  %-26s %14llu %14llu\n", "sent", (unsigned long long)c->sent,
+    console_printf("  %-44s %14llu %14llu\n", "sent", (unsigned long long)c->sent,
                    (unsigned long long)c->sent_bytes);
-    print_counter("received with an error", c->bad);
-    print_counter("missed: no room in the NIC", c->missed);
-    print_counter("unsent: no free buffer", c->no_room);
+    shell_counter("received with an error", c->bad);
+    shell_counter("missed: no room in the NIC", c->missed);
+    shell_counter("unsent: no free buffer", c->no_room);
 }
 
 static void print_neighbours(struct ip *ip)
@@ -108,11 +102,11 @@ static enum err run_net(unsigned argc, char **argv, struct why *why)
     print_nic(ether_host());
     if (!ip)
         return OK;
-    print_counter("UDP sent", ip->udp_sent);
-    print_counter("echoes answered", ip->echo_answered);
-    print_counter("packets taken", ip->dropped[IP_TAKEN]);
+    shell_counter("UDP sent", ip->udp_sent);
+    shell_counter("echoes answered", ip->echo_answered);
+    shell_counter("packets taken", ip->dropped[IP_TAKEN]);
     for (unsigned d = IP_TAKEN + 1; d < IP_DROP_COUNT; d++)
-        print_counter(ip_drop_name(d), ip->dropped[d]);
+        shell_counter(ip_drop_name(d), ip->dropped[d]);
     console_print("\n");
     print_neighbours(ip);
     for (unsigned i = 0; i < IP_PORTS; i++)
