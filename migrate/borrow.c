@@ -262,8 +262,7 @@ static enum err borrow_fill(struct fill *fill)
     return OK;
 }
 
-const struct backing borrow_backing = {
-    .name = "remote", .slow = true, .fill = borrow_fill, .left = slot_left};
+const struct backing borrow_backing = {.name = "remote", .fill = borrow_fill, .left = slot_left};
 
 static struct fill *take_waiting(struct borrow *b, u32 slot)
 {
