@@ -33,6 +33,7 @@ static void on_datagram(void *unused, const struct udp_datagram *d)
     thread_wake(answer.reader);
 }
 
+/* Of the host, to this connection, and whole; else t is undefined. */
 static bool take_answer(const struct rdma_client *c, struct rdma_text *t)
 {
     bool is_there;
@@ -65,15 +66,17 @@ static enum err ask(struct rdma_client *c, enum rdma_word word, enum rdma_word w
 {
     u64 end = time_now() + ASK_TIME, next = 0;
     char text[IP4_TEXT];
+    bool is_there;
 
     while (time_now() < end) {
         if (time_now() >= next) {
             say(c, word);
             next = time_now() + ASK_PERIOD;
         }
-        if (take_answer(c, t) && t->word == RDMA_REFUSED)
+        is_there = take_answer(c, t);
+        if (is_there && t->word == RDMA_REFUSED)
             return why_set(why, E_STATE, "%s refuses: %s", ip4_text(text, c->host), t->reason);
-        if (t->word == wanted)
+        if (is_there && t->word == wanted)
             return OK;
         if (console_read(0) == CTRL_C)
             return why_set(why, E_STATE, "ended by Ctrl-C");
@@ -98,7 +101,7 @@ static enum err find_host(struct rdma_client *c, const char *host, struct why *w
 enum err rdma_client_begin(struct rdma_client *c, const char *host, enum rdma_mode mode, u32 access,
                            u32 message, struct why *why)
 {
-    struct rdma_text t = {.word = RDMA_WORDS};
+    struct rdma_text t;
     enum err e;
 
     *c = (struct rdma_client){.id = (u32)roce_random()};
@@ -121,7 +124,7 @@ enum err rdma_client_begin(struct rdma_client *c, const char *host, enum rdma_mo
 
 void rdma_client_end(struct rdma_client *c)
 {
-    struct rdma_text t = {.word = RDMA_WORDS};
+    struct rdma_text t;
 
     if (c->connected) {
         (void)!ask(c, RDMA_BYE, RDMA_GONE, &t, NULL); /* it finds out by itself, later */
