@@ -17,8 +17,12 @@
 
 static void notify(struct verbs_cq *cq, void *ctx)
 {
+    struct rdma_told *told = ctx;
+    struct thread *owner = __atomic_load_n(&told->owner, __ATOMIC_ACQUIRE);
+
     (void)cq;
-    thread_wake(((struct rdma_link *)ctx)->owner);
+    if (owner)
+        thread_wake(owner);
 }
 
 /* --- making ---------------------------------------------------------------------------------------- */
@@ -56,7 +60,7 @@ static enum err make_qp(struct rdma_link *l, u32 access, struct why *why)
     struct verbs_qp_init init = {
         .max_send_wr = LINK_SENDS, .max_recv_wr = LINK_SLOTS, .max_sge = 1};
     struct verbs_qp_attr attr = {.qp_access_flags = access};
-    enum err e = verbs_create_cq(l->device, LINK_SENDS + LINK_SLOTS, notify, l, &l->cq, why);
+    enum err e = verbs_create_cq(l->device, LINK_SENDS + LINK_SLOTS, notify, l->told, &l->cq, why);
 
     init.send_cq = init.recv_cq = l->cq;
     if (!e)
@@ -115,13 +119,14 @@ enum err rdma_link_open(struct rdma_link *l, enum rdma_mode mode, u32 access, u3
 {
     enum err e;
 
-    *l = (struct rdma_link){.device = rdma_host(), .owner = thread_current()};
+    *l = (struct rdma_link){.told = heap_alloc(sizeof(*l->told)), .device = rdma_host()};
     l->mine.mode = mode;
     l->mine.access = access;
     l->mine.message = message;
-    if (!l->device)
-        return rdma_host_missing(why);
-    e = make(l, why);
+    if (!l->told)
+        return why_set(why, E_NOMEM, "no memory for a connection");
+    l->told->owner = thread_current();
+    e = l->device ? make(l, why) : rdma_host_missing(why);
     if (e)
         rdma_link_close(l);
     return e;
@@ -172,7 +177,7 @@ enum err rdma_link_connect(struct rdma_link *l, struct ip *ip, const struct rdma
 static bool all_told(const struct rdma_link *l)
 {
     for (unsigned i = 0; i < LINK_ENDS; i++)
-        if (!verbs_end_is_over(&l->end[i]))
+        if (!verbs_end_is_over(&l->told->end[i]))
             return false;
     return true;
 }
@@ -180,40 +185,49 @@ static bool all_told(const struct rdma_link *l)
 static void end_objects(struct rdma_link *l)
 {
     struct verbs_mr *mr[] = {l->local, l->target};
+    struct verbs_end *end = l->told->end;
 
     for (unsigned i = 0; i < LINK_ENDS; i++)
-        l->end[i].over = true;
+        end[i].over = true;
     if (l->qp)
-        verbs_destroy_qp(l->qp, verbs_end_begin(&l->end[2]));
+        verbs_destroy_qp(l->qp, verbs_end_begin(&end[2]));
     for (unsigned i = 0; i < 2; i++)
         if (mr[i])
-            verbs_invalidate_mr(mr[i], verbs_end_begin(&l->end[i]));
+            verbs_invalidate_mr(mr[i], verbs_end_begin(&end[i]));
 }
 
-/* What is still in use after that time stays: memory that a device may touch is not given back. */
-void rdma_link_close(struct rdma_link *l)
+static void give_back(struct rdma_link *l)
 {
-    u64 end = time_now() + CLOSE_TIME;
     struct why why = {""};
 
-    if (!l->device)
-        return;
-    end_objects(l);
-    while (!all_told(l) && time_now() < end) {
-        (void)verbs_progress(l->device);
-        thread_yield();
-    }
-    if (!all_told(l)) {
-        log_warn("rdma: %s does not let go of a connection's memory", l->device->name);
-        return;
-    }
     if (l->cq && verbs_destroy_cq(l->cq, &why))
         log_warn("rdma: %s", why.text);
     if (l->pd && verbs_dealloc_pd(l->pd, &why))
         log_warn("rdma: %s", why.text);
     if (l->memory.v)
         (void)frame_put(l->memory);
-    l->device = NULL;
+    heap_free(l->told);
+}
+
+/* What is still in use after that time stays: memory that a device may touch is not given back. */
+void rdma_link_close(struct rdma_link *l)
+{
+    u64 end = time_now() + CLOSE_TIME;
+
+    if (!l->told)
+        return;
+    end_objects(l);
+    while (!all_told(l) && time_now() < end) {
+        (void)verbs_progress(l->device);
+        thread_yield();
+    }
+    if (all_told(l)) {
+        give_back(l);
+    } else {
+        log_warn("rdma: %s does not let go of a connection's memory", l->device->name);
+        __atomic_store_n(&l->told->owner, NULL, __ATOMIC_RELEASE);
+    }
+    l->told = NULL;
 }
 
 /* --- work ------------------------------------------------------------------------------------------ */

@@ -15,6 +15,12 @@
 #define LINK_SENDS   32
 #define LINK_ENDS    3 /* what is told when it is over: two regions and the queue pair */
 
+/* What the device calls. It is not part of the link, as it outlives one that the device does not let go of. */
+struct rdma_told {
+    struct verbs_end end[LINK_ENDS];
+    struct thread *owner; /* NULL: the link is closed */
+};
+
 struct rdma_link {
     struct verbs_device *device;
     struct verbs_pd *pd;
@@ -26,8 +32,7 @@ struct rdma_link {
     struct rdma_end mine, theirs;
     u32 mtu;
     u32 slots, slot_size;
-    struct thread *owner;
-    struct verbs_end end[LINK_ENDS];
+    struct rdma_told *told;
 };
 
 /* Makes everything, up to INIT, with its receives posted; mine is then what the peer must know. */
@@ -36,7 +41,7 @@ enum err rdma_link_open(struct rdma_link *l, enum rdma_mode mode, u32 access, u3
 /* To RTS with that peer. May wait some seconds, for its MAC. */
 enum err rdma_link_connect(struct rdma_link *l, struct ip *ip, const struct rdma_end *theirs,
                            struct why *why) MUST_CHECK;
-/* Ends what there is of it. */
+/* Ends what there is of it, if anything. */
 void rdma_link_close(struct rdma_link *l);
 
 #define LINK_RECV BIT(32) /* in a wr_id: a receive; below it the slot */
