@@ -151,8 +151,8 @@ static void slot_left(struct pmap *p, u32 slot)
     b->left -= last;
     if (last && s->state != SLOT_FETCHING) /* else when the READ is over */
         finish_slot(b, slot);
-    /* The agent waits for more since there was one, and tries again if it cannot send. */
-    tell = last && b->active && (b->to_return == 1 || b->to_return == BORROW_RETURNS || !b->left);
+    /* Since there was one the agent has the time when they are old. */
+    tell = last && b->active && (b->to_return == 1 || b->to_return >= BORROW_RETURNS || !b->left);
     lock_release(&b->lock);
     if (tell)
         wake_agent(b);
