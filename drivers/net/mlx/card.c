@@ -98,16 +98,29 @@ static void serve(struct mlx *m)
     (void)verbs_progress(&m->base);
 }
 
-static void reset(struct mlx *m)
+/* Where nothing is in use, or being made, nothing is made any more. */
+static enum err stop_making(struct mlx *m, struct why *why)
 {
     const u32 *c = m->counts;
+    enum err e = OK;
 
+    lock_acquire(&m->base.lock);
+    if (c[MLX_KIND_QP] || c[MLX_KIND_CQ] || c[MLX_KIND_MKEY])
+        e = why_set(why, E_STATE,
+                    "%s: %u queue pairs, %u completion queues and %u memory regions are in use",
+                    m->name, c[MLX_KIND_QP], c[MLX_KIND_CQ], c[MLX_KIND_MKEY]);
+    else if (m->making)
+        e = why_set(why, E_STATE, "%s: somebody begins to use it", m->name);
+    else if (m->state == MLX_UP)
+        m->state = MLX_DOWN;
+    lock_release(&m->base.lock);
+    return e;
+}
+
+static void reset(struct mlx *m)
+{
     m->reset_why.text[0] = '\0';
-    if (c[MLX_KIND_QP] || c[MLX_KIND_CQ] || c[MLX_KIND_MKEY]) {
-        (void)why_set(&m->reset_why, E_STATE,
-                      "%s: %u queue pairs, %u completion queues and %u memory regions are in use",
-                      m->name, c[MLX_KIND_QP], c[MLX_KIND_CQ], c[MLX_KIND_MKEY]);
-    } else {
+    if (!stop_making(m, &m->reset_why)) {
         mlx_take_down(m);
         pci_enable(m->pci);
         if (mlx_bring_up(m, &m->reset_why))
@@ -204,7 +217,7 @@ static enum err start(struct pci_device *d, struct why *why)
 static void stop(struct pci_device *d)
 {
     for (struct mlx *m = cards; m; m = m->next) {
-        u64 end = time_now() + SEC(5);
+        u64 end = time_now() + SEC(12); /* its thread may wait for a command */
 
         if (m->pci != d)
             continue;

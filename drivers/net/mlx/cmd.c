@@ -497,6 +497,7 @@ enum err mlx_cmdq_start(struct mlx *m, struct why *why)
     tell_address(m);
     if (mlx_await(m, iseg_initializing, 0, INIT_LIMIT))
         return OK;
+    mlx_silence(m); /* it knows where the queue is */
     mlx_cmdq_stop(m);
     return why_set(why, E_TIMEOUT, "%s: it does not take its command queue within 10 s", m->name);
 }

@@ -13,9 +13,11 @@ enum err mlx_device_command(struct mlx *m, const void *in, u32 in_size, void *ou
 {
     enum err e;
 
+    m->making++;
     lock_release(&m->base.lock);
     e = mlx_command(m, in, in_size, out, 16, why);
     lock_acquire(&m->base.lock);
+    m->making--;
     return e;
 }
 

@@ -99,6 +99,11 @@ bool mlx_region_ends_by_work(const struct mlx_object *o, bool *over)
     return r->key;
 }
 
+bool mlx_region_is_late(const struct mlx_object *o)
+{
+    return mlx_umr_is_late(&CONTAINER_OF(o, struct mlx_region, o)->wait);
+}
+
 /* Its invalidation is posted at once, where there is room; else by the card's thread. */
 void mlx_invalidate_mr(struct verbs_mr *mr, struct verbs_done *done)
 {

@@ -14,25 +14,29 @@
 enum err mlx_eq_create(struct mlx *m, struct why *why)
 {
     u8 in[MLX_PAS + 8] = {0}, out[16], *eqc = in + MLX_CTX;
+    struct mlx_memory mem;
     enum err e;
 
-    if (mlx_memory_take(&m->eq, ENTRIES * MLX_EQE_SIZE))
+    if (mlx_memory_take(&mem, ENTRIES * MLX_EQE_SIZE))
         return why_set(why, E_NOMEM, "%s: no memory for its event queue", m->name);
-    memset(m->eq.p, 0, ENTRIES * MLX_EQE_SIZE);
+    memset(mem.p, 0, ENTRIES * MLX_EQE_SIZE);
     for (u32 i = 0; i < ENTRIES; i++)
-        mlx_set(m->eq.p + i * MLX_EQE_SIZE, eqe_owner, 1);
+        mlx_set(mem.p + i * MLX_EQE_SIZE, eqe_owner, 1);
     mlx_set(in, in_opcode, MLX_CREATE_EQ);
     mlx_set(eqc, eqc_log_eq_size, LOG_ENTRIES);
     mlx_set(eqc, eqc_uar_page, m->uar);
-    mlx_set(eqc, eqc_log_page_size, m->eq.order);
+    mlx_set(eqc, eqc_log_page_size, mem.order);
     mlx_set(in, create_eq_in_event_bitmask, WANTED);
-    mlx_set(in + MLX_PAS, MLX_AT(0, 63, 0), m->eq.at.v);
+    mlx_set(in + MLX_PAS, MLX_AT(0, 63, 0), mem.at.v);
     e = mlx_command(m, in, sizeof(in), out, sizeof(out), why);
     if (e) {
-        mlx_memory_give_back(&m->eq);
+        if (m->state == MLX_DEAD) /* it did not answer, and may have the queue */
+            mlx_silence(m);
+        mlx_memory_give_back(&mem);
         return e;
     }
     lock_acquire(&m->base.lock);
+    m->eq = mem;
     m->eqn = (u32)mlx_get(out, mlx_eqn);
     m->eq_consumer = 0;
     lock_release(&m->base.lock);

@@ -116,6 +116,7 @@ struct mlx_object {
 
 struct mlx_umr_wait {
     bool posted, over;
+    u64 since; /* it was posted */
     enum wc_status status;
 };
 
@@ -186,6 +187,7 @@ struct mlx {
     struct mlx_umr_queue umr;
     struct list objects[MLX_KINDS];
     u32 counts[MLX_KINDS];
+    u32 making;         /* objects that are being made now */
     struct list ending; /* objects that the card's thread has to end */
     struct list done;   /* struct verbs_done, to be told */
     u32 generation;     /* how often it was brought up */
@@ -298,6 +300,8 @@ void mlx_own_pair_end(struct mlx *m, struct verbs_cq *cq, struct verbs_qp *qp);
 /* device_mr.c. Of a region: posts its invalidation, if that is how it ends; is it over, as far as work says? Locked. */
 void mlx_region_begin_end(struct mlx *m, struct mlx_object *o);
 bool mlx_region_ends_by_work(const struct mlx_object *o, bool *over);
+/* Of one that does: has the card forgotten it? */
+bool mlx_region_is_late(const struct mlx_object *o);
 
 /* umr.c; locked but for begin, poll, destroy_keys, end */
 enum err mlx_umr_begin(struct mlx *m, struct why *why) MUST_CHECK;
@@ -307,6 +311,8 @@ enum err mlx_umr_register(struct mlx *m, const struct verbs_mr_init *init, u32 p
                           struct mlx_key **key, struct why *why) MUST_CHECK;
 /* Posts it, once and where there is room; w is then over when nobody can use the key any more. */
 void mlx_umr_invalidate(struct mlx *m, const struct mlx_key *k, struct mlx_umr_wait *w);
+/* Was it posted so long ago that the card has forgotten it? */
+bool mlx_umr_is_late(const struct mlx_umr_wait *w);
 void mlx_key_give_back(struct mlx *m, struct mlx_key *k);
 void mlx_umr_poll(struct mlx *m);
 void mlx_umr_destroy_keys(struct mlx *m);

@@ -119,16 +119,21 @@ static bool must_wait(const struct mlx *m, const struct mlx_object *o)
 static struct mlx_object *first_ending(struct mlx *m)
 {
     struct mlx_object *o = NULL;
+    bool late = false;
 
     lock_acquire(&m->base.lock);
     if (!list_empty(&m->ending)) {
         o = CONTAINER_OF(m->ending.next, struct mlx_object, end);
-        if (must_wait(m, o))
+        if (must_wait(m, o)) {
+            late = m->state == MLX_UP && o->kind == MLX_KIND_MKEY && mlx_region_is_late(o);
             o = NULL;
-        else
+        } else {
             list_remove(&o->end);
+        }
     }
     lock_release(&m->base.lock);
+    if (late)
+        mlx_fail(m, "it did not invalidate a memory key within 10 s");
     return o;
 }
 

@@ -38,12 +38,17 @@ static void fail_unlocked(struct mlx *m, const char *what)
     lock_acquire(&m->base.lock);
 }
 
-/* A card that failed has its work flushed, so that this ends. */
+/* A card that failed has its work flushed, so that this ends; work that it left out before, and so is not known any more,
+ * counts as flushed, too. */
 static void await(struct mlx *m, struct mlx_umr_wait *w)
 {
     u64 start = time_now(), waited = 0;
 
     for (poll(m); !w->over; poll(m)) {
+        if (m->qps.dead) {
+            w->status = WC_WR_FLUSH_ERR;
+            break;
+        }
         lock_release(&m->base.lock);
         mlx_pause(waited);
         lock_acquire(&m->base.lock);
@@ -146,8 +151,8 @@ static enum err post(struct mlx *m, struct mlx_umr_wait *w, const struct mlx_umr
     return e;
 }
 
-enum err mlx_umr_register(struct mlx *m, const struct verbs_mr_init *init, u32 pd,
-                          struct mlx_key **key, struct why *why)
+static enum err register_key(struct mlx *m, const struct verbs_mr_init *init, u32 pd,
+                             struct mlx_key **key, struct why *why)
 {
     u64 first = init->offset >> PAGE_SHIFT, offset = init->offset & PAGE_MASK;
     struct mlx_key *k = take_key(m, why);
@@ -185,6 +190,17 @@ enum err mlx_umr_register(struct mlx *m, const struct verbs_mr_init *init, u32 p
     return e;
 }
 
+enum err mlx_umr_register(struct mlx *m, const struct verbs_mr_init *init, u32 pd,
+                          struct mlx_key **key, struct why *why)
+{
+    enum err e;
+
+    m->making++;
+    e = register_key(m, init, pd, key, why);
+    m->making--;
+    return e;
+}
+
 void mlx_umr_invalidate(struct mlx *m, const struct mlx_key *k, struct mlx_umr_wait *w)
 {
     struct mlx_qp *qp = CONTAINER_OF(m->umr.qp, struct mlx_qp, base);
@@ -193,7 +209,13 @@ void mlx_umr_invalidate(struct mlx *m, const struct mlx_key *k, struct mlx_umr_w
         mlx_post_invalidate(qp, (uintptr_t)w, k->index << 8 | k->byte, NULL))
         return;
     w->posted = true;
+    w->since = time_now();
     mlx_doorbell(m->umr.qp);
+}
+
+bool mlx_umr_is_late(const struct mlx_umr_wait *w)
+{
+    return w->posted && !w->over && time_now() - w->since > LIMIT;
 }
 
 void mlx_umr_poll(struct mlx *m)

@@ -216,17 +216,22 @@ static void on_completion(struct session *s, const struct verbs_wc *wc)
     s->failed |= e != OK;
 }
 
-static void serve(struct session *s)
+static void take_completions(struct session *s)
 {
     struct verbs_wc wc;
 
-    if (!s->used)
-        return;
     for (unsigned i = 0; i < LINK_SLOTS && verbs_poll_cq(s->link.cq, &wc, 1); i++)
         on_completion(s, &wc);
+}
+
+static void serve(struct session *s)
+{
+    if (!s->used)
+        return;
+    take_completions(s);
     verbs_req_notify_cq(s->link.cq);
-    while (verbs_poll_cq(s->link.cq, &wc, 1))
-        on_completion(s, &wc);
+    take_completions(
+        s); /* that came before it was asked for; a peer that sends on has its turn again */
     s->failed |= verbs_query_qp(s->link.qp) == QPS_ERR;
     /* A queue pair in error still says why, should the peer not have heard it. */
     if (s->failed && time_now() - s->heard > SEC(2))
