@@ -506,6 +506,36 @@ static void a_key_that_ended_does_not_come_back_soon(void **state)
     assert_int_equal(card.hca.refused, 0);
 }
 
+static void a_card_that_does_not_invalidate_a_key_in_time_is_taken_down(void **state)
+{
+    struct verbs_end over;
+    hpa_t frame = HPA(MIB(2));
+    struct verbs_mr_init init = {
+        .frames = &frame, .frame_count = 1, .length = PAGE_SIZE, .access = ACCESS_ALL};
+    struct verbs_mr *mr;
+
+    (void)state;
+    up();
+    CHECK_OK(verbs_alloc_pd(&m->base, &pd, &why));
+    CHECK_OK(verbs_reg_mr(pd, &init, &mr, &why));
+    verbs_invalidate_mr(mr, verbs_end_begin(&over)); /* the model does nothing without mlx_relax */
+    mlx_objects_end(m);
+    assert_int_equal(m->state, MLX_UP);
+    fake_advance(SEC(11));
+    mlx_objects_end(m);
+    assert_int_equal(m->state, MLX_DEAD);
+    assert_string_equal(m->failure.text, "it did not invalidate a memory key within 10 s");
+    assert_false(verbs_end_is_over(&over));
+    mlx_silence(m);
+    m->silent = true;
+    mlx_objects_end(m);
+    (void)verbs_progress(&m->base);
+    assert_true(verbs_end_is_over(&over));
+    CHECK_OK(verbs_dealloc_pd(pd, &why));
+    mlx_take_down(m);
+    assert_int_equal(frames_free(), free_before);
+}
+
 static void work_on_a_card_that_fails_is_flushed_and_its_memory_comes_back(void **state)
 {
     (void)state;
@@ -572,6 +602,7 @@ int main(void)
         TEST(a_health_counter_that_stands_still_is_a_failure),
         TEST(two_queue_pairs_of_a_card_reach_each_other_and_leave_nothing),
         TEST(a_key_that_ended_does_not_come_back_soon),
+        TEST(a_card_that_does_not_invalidate_a_key_in_time_is_taken_down),
         TEST(work_on_a_card_that_fails_is_flushed_and_its_memory_comes_back),
         TEST(a_completion_queue_that_overruns_takes_the_card_down_and_work_is_flushed),
         TEST(what_is_still_made_when_a_card_goes_down_is_ended_there),
