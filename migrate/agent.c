@@ -305,9 +305,7 @@ static bool end_links(struct agent *a)
 
     LIST_FOR_EACH(l, &a->ending, list)
     {
-        list_remove(&l->list);
-        if (!link_is_over(l))
-            list_append(&a->ending, &l->list);
+        (void)link_is_over(l);
     }
     return !list_empty(&a->ending);
 }

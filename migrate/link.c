@@ -203,6 +203,7 @@ bool link_is_over(struct link *l)
         log_warn("%s", why.text); /* its queue pairs are gone: it cannot be in use */
     if (l->memory.v)
         frame_put(l->memory);
+    list_remove(&l->list);
     heap_free(l);
     return true;
 }

@@ -79,8 +79,8 @@ enum err link_describe(struct link *l, const u32 psn[LINK_QPS], struct hello_end
                        struct why *why) MUST_CHECK;
 /* Connects it. */
 enum err link_connect(struct link *l, const struct hello_end *peer, struct why *why) MUST_CHECK;
-/* Ends it: nothing more is told of its work until link_is_over, which then tells what was left as not good, frees it
- * and returns true. */
+/* Ends it: nothing more is told of its work until link_is_over, which then tells what was left as not good, takes it out of
+ * the list that it is in, frees it and returns true. */
 void link_end(struct link *l);
 bool link_is_over(struct link *l);
 
