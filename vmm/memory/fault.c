@@ -12,11 +12,9 @@ struct fault {
     u64 index;
     bool write;
     struct pmap_waiter *waiter;
-    struct page *page;      /* its record, or NULL */
-    enum page_state before; /* its state */
-    u64 entry;              /* what maps the page now; 0: nothing */
-    hpa_t replaced;         /* a frame that may be dropped after a shoot-down */
-    struct fill *slow;      /* to be started once the lock is free */
+    u64 entry;         /* what maps the page now; 0: nothing */
+    hpa_t replaced;    /* a frame that may be dropped after a shoot-down */
+    struct fill *slow; /* to be started once the lock is free */
 };
 
 static hpa_t frame_of(const struct fault *f)
@@ -31,12 +29,23 @@ static struct pmap_change private_page(gpa_t gpa, hpa_t frame)
     return (struct pmap_change){.gpa = gpa, .to = PAGE_PRIVATE, .frame = frame, .prot = GUEST_PROT};
 }
 
-static void wait_for(struct fault *f, u64 index)
+static struct pmap_change filled_page(const struct fill *fill)
+{
+    struct pmap_change c = private_page(pmap_gpa(fill->index), fill->frame);
+
+    if (fill->cached) {
+        c.to = PAGE_CACHED;
+        c.prot = SHOWN_PROT;
+    }
+    return c;
+}
+
+static void wait_for(struct fault *f)
 {
     struct pmap_waiter *w = f->waiter;
 
     w->thread = thread_current();
-    w->index = index;
+    w->index = f->index;
     w->waiting = true;
     w->result = OK;
     list_append(&f->pmap->waiters, &w->link);
@@ -50,7 +59,41 @@ static struct fill *free_slot(struct pmap *p)
     return NULL;
 }
 
-/* Gives the page a frame of its own, with the backing's bytes, which are here. */
+static enum err start_slow(struct fault *f, const struct fill *fill)
+{
+    struct fill *slot = free_slot(f->pmap);
+
+    if (f->pmap->held) {
+        frame_put(fill->frame);
+        return E_STATE;
+    }
+    wait_for(f);
+    if (!slot) { /* any page that comes makes room */
+        f->waiter->index = U64_MAX;
+        frame_put(fill->frame);
+        return E_AGAIN;
+    }
+    *slot = *fill;
+    pmap_record(f->pmap, f->index)->busy = 1;
+    f->slow = slot;
+    return E_AGAIN;
+}
+
+static enum err fill_now(struct fault *f, struct fill *fill)
+{
+    struct pmap_change c = private_page(f->gpa, fill->frame);
+    enum err e = fill->backing->fill(fill);
+
+    if (e) {
+        frame_put(fill->frame);
+        return e;
+    }
+    pmap_commit(f->pmap, &c);
+    f->replaced = fill->from;
+    return OK;
+}
+
+/* Gives the page a frame of its own, with the backing's bytes. */
 static enum err fill_page(struct fault *f, const struct backing *backing)
 {
     struct pmap_change c = private_page(f->gpa, HPA(0));
@@ -60,17 +103,14 @@ static enum err fill_page(struct fault *f, const struct backing *backing)
 
     if (e)
         return e;
-    c.frame = fill.frame = pmap_frame_alloc(f->pmap, false);
-    if (!c.frame.v)
-        return E_NOMEM;
-    e = backing->fill(&fill);
-    if (e) {
-        frame_put(c.frame);
-        return e;
+    if (backing->slow) {
+        fill.slot = pmap_record(f->pmap, f->index)->slot;
+        fill.cached = !f->write && f->pmap->cache_reads;
     }
-    pmap_commit(f->pmap, &c);
-    f->replaced = fill.from;
-    return OK;
+    fill.frame = pmap_frame_alloc(f->pmap, false);
+    if (!fill.frame.v)
+        return E_NOMEM;
+    return backing->slow ? start_slow(f, &fill) : fill_now(f, &fill);
 }
 
 /* --- by state --------------------------------------------------------------------------------- */
@@ -117,37 +157,9 @@ static enum err resolve_shared(struct fault *f)
     return e;
 }
 
-/* Has the backing bring its bytes. */
 static enum err resolve_remote(struct fault *f)
 {
-    struct pmap *p = f->pmap;
-    struct pmap_change c = {.gpa = f->gpa};
-    struct fill *fill = free_slot(p);
-    hpa_t frame;
-    enum err e;
-
-    if (p->held)
-        return E_STATE;
-    if (!fill) {
-        wait_for(f, U64_MAX); /* any page that comes makes room */
-        return E_AGAIN;
-    }
-    e = pmap_prepare(p, &c);
-    if (e)
-        return e;
-    frame = pmap_frame_alloc(p, false);
-    if (!frame.v)
-        return E_NOMEM;
-    *fill = (struct fill){.pmap = p,
-                          .index = f->index,
-                          .frame = frame,
-                          .backing = p->remote,
-                          .cached = !f->write && p->cache_reads,
-                          .slot = f->page->slot};
-    f->page->busy = 1;
-    f->slow = fill;
-    wait_for(f, f->index);
-    return E_AGAIN;
+    return fill_page(f, f->pmap->remote);
 }
 
 static enum err resolve_device(struct fault *f)
@@ -167,29 +179,27 @@ static enum err (*const resolve[PAGE_STATE_COUNT])(struct fault *f) = {
 static enum err resolve_locked(struct fault *f)
 {
     struct pmap *p = f->pmap;
+    struct page *page = pmap_record(p, f->index);
     unsigned level;
 
     p->faults++;
-    f->page = pmap_record(p, f->index);
-    f->before = f->page ? f->page->state : PAGE_EMPTY;
-    if (f->page && f->page->busy) {
-        if (p->held && f->before == PAGE_REMOTE)
+    if (page && page->busy) {
+        if (p->held && page->state == PAGE_REMOTE)
             return E_STATE;
         p->joined++;
-        wait_for(f, f->index);
+        wait_for(f);
         return E_AGAIN;
     }
-    if (f->before != PAGE_REMOTE) /* nothing maps those */
-        f->entry = ptab_lookup(&p->slat.table, f->gpa.v, &level);
-    return resolve[f->before](f);
+    f->entry = ptab_lookup(&p->slat.table, f->gpa.v, &level);
+    return resolve[page ? page->state : PAGE_EMPTY](f);
 }
 
 /* No vCPU may see the frame that was there once another has written to the new one; and who has that frame next must
  * not be seen through it. */
-static void drop_replaced(struct fault *f)
+static void drop_replaced(struct fault *f, enum page_state before)
 {
     pmap_shoot_down(f->pmap);
-    if (f->before != PAGE_EMPTY)
+    if (before != PAGE_EMPTY)
         frame_put(f->replaced);
 }
 
@@ -200,15 +210,17 @@ enum err pmap_fault(struct pmap *p, gpa_t gpa, bool write, struct pmap_waiter *w
                       .index = pmap_index(gpa),
                       .write = write,
                       .waiter = waiter};
+    enum page_state before;
     enum err e;
 
     if (!pmap_is_ram(p, gpa))
         return E_RANGE;
     lock_acquire(&p->lock);
+    before = pmap_state(p, f.index);
     e = resolve_locked(&f);
     lock_release(&p->lock);
     if (f.replaced.v)
-        drop_replaced(&f);
+        drop_replaced(&f, before);
     if (f.slow) {
         enum err failed = f.slow->backing->fill(f.slow);
 
@@ -240,10 +252,7 @@ void pmap_wake(struct pmap *p, u64 first, u64 last, enum err result)
 void pmap_fill_done(struct fill *fill, enum err result)
 {
     struct pmap *p = fill->pmap;
-    struct pmap_change c = {.gpa = pmap_gpa(fill->index),
-                            .to = fill->cached ? PAGE_CACHED : PAGE_PRIVATE,
-                            .frame = fill->frame,
-                            .prot = fill->cached ? SHOWN_PROT : GUEST_PROT};
+    struct pmap_change c = filled_page(fill);
 
     lock_acquire(&p->lock);
     if (fill->dropped || result)
