@@ -88,10 +88,10 @@ static void destroy_qp(struct verbs_qp *qp, struct verbs_done *done)
     asked[asks++] = done;
     heap_free(qp);
 }
-static u32 post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u32 count)
+static enum err post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, struct why *why)
 {
-    (void)qp, (void)wr;
-    return count;
+    (void)qp, (void)wr, (void)why;
+    return OK;
 }
 static void doorbell(struct verbs_qp *qp)
 {
