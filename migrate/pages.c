@@ -558,7 +558,8 @@ void pages_begin_round(struct pages *g)
     g->walking = true;
 }
 
-/* The next pages that are marked; *any: there are some. Those that could not be sent stay marked. */
+/* The next pages that are marked; *any: there are some. Those that could not be sent stay marked, and are the next; those in
+ * front of them are not looked at again in this round. */
 static enum err look_at_some(struct pages *g, bool *any)
 {
     struct pmap *p = g->move->pmap;
@@ -584,6 +585,7 @@ static enum err look_at_some(struct pages *g, bool *any)
     }
     if (marks)
         dirty_put_back(p, DIRTY_MOVE, g->cursor, marks);
+    g->cursor += marks ? (u64)__builtin_ctzll(marks) : PMAP_SOME;
     lock_release(&p->lock);
     return e;
 }
@@ -639,8 +641,6 @@ static enum err walk(struct pages *g, struct why *why)
         e = flush_messages(g, false, why);
         if (!e)
             e = look_at_some(g, &g->walking);
-        if (!e)
-            g->cursor += PMAP_SOME;
         if (!e || e == E_AGAIN)
             e = describe(g) ? E_NOMEM : e;
     }

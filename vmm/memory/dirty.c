@@ -59,15 +59,16 @@ bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index)
 
 u64 dirty_take_some(struct pmap *p, enum dirty_consumer who, u64 *index)
 {
-    u64 *bitmap = p->dirty[who], words = bitmap_size(p) / 8, at = *index / 64, marks;
+    u64 *bitmap = p->dirty[who], words = bitmap_size(p) / 8, at = *index / 64, marks = 0;
 
-    while (at < words && !bitmap[at])
-        at++;
+    for (u64 from = U64_MAX << *index % 64; at < words; at++, from = U64_MAX) {
+        marks = bitmap[at] & from;
+        if (marks)
+            break;
+    }
     *index = at * 64;
-    if (at == words)
-        return 0;
-    marks = bitmap[at];
-    bitmap[at] = 0;
+    if (marks)
+        bitmap[at] &= ~marks;
     return marks;
 }
 

@@ -20,8 +20,8 @@ void dirty_mark(struct pmap *p, u64 index, u64 pages);
 bool dirty_is_set(const struct pmap *p, enum dirty_consumer who, u64 index);
 /* Was the page marked for that consumer? Forgets it. */
 bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index);
-/* Takes the marks of 64 pages of which at least one has any: a bit for each. *index, a multiple of 64: where to look from,
- * then where they are. 0: none is marked from there on. */
+/* Takes the marks of 64 pages of which at least one from *index on has any: a bit for each from there on. *index is then
+ * the first of the 64. 0: none is marked from there on. */
 u64 dirty_take_some(struct pmap *p, enum dirty_consumer who, u64 *index);
 /* Puts back such marks. */
 void dirty_put_back(struct pmap *p, enum dirty_consumer who, u64 index, u64 marks);

@@ -36,9 +36,9 @@ u32 card_ring(void);
 u32 card_command(const u8 *in, u32 in_size, u8 *out, u32 out_size);
 /* A command of 16 bytes with one number; *number (may be NULL) is what it returns. */
 u32 card_simple(enum mlx_opcode opcode, u32 op_mod, u32 value, u32 *number);
-/* From off to INIT_HCA. */
 /* Before card_bring_up: atomics of 8 bytes in the host's order. The status. */
 u32 card_allow_atomics(void);
+/* From off to INIT_HCA. */
 void card_bring_up(void);
 /* A UAR, an EQ for that events, a CQ, a PD. Numbers. */
 u32 card_uar(void);
