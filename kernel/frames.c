@@ -196,16 +196,9 @@ hpa_t frame_alloc(unsigned order, enum frame_kind kind, u16 owner)
         from--, push((u32)(n + (1ull << from)), from);
     mark(n, order, kind, owner);
     lock_release(&frames_lock);
+    if (kind == FRAME_KERNEL || kind == FRAME_PAGE_TABLE)
+        memset(phys_to_virt(HPA(n * PAGE_SIZE)), 0, PAGE_SIZE << order);
     return HPA(n * PAGE_SIZE);
-}
-
-hpa_t frame_alloc_zeroed(enum frame_kind kind, u16 owner)
-{
-    hpa_t frame = frame_alloc(0, kind, owner);
-
-    if (frame.v)
-        memset(phys_to_virt(frame), 0, PAGE_SIZE);
-    return frame;
 }
 
 /* One more or fewer; the lock is held. */

@@ -49,10 +49,10 @@ void frames_init_array(struct frame *array, u64 count);
 /* Hands RAM [base, base + size) to the allocator. */
 void frames_add(u64 base, u64 size);
 
-/* 2^order frames with one user, aligned to their size; not cleared. HPA(0) when there are none. */
+/* 2^order frames with one user, aligned to their size. HPA(0) when there are none. FRAME_KERNEL and FRAME_PAGE_TABLE
+ * come cleared, of what firmware left there too: an emulator that translates code keeps a page slow to write for as long
+ * as a line of firmware's code stands in it. A guest's come as they are: whoever takes one fills it. */
 hpa_t frame_alloc(unsigned order, enum frame_kind kind, u16 owner) MUST_CHECK;
-/* One frame, cleared. */
-hpa_t frame_alloc_zeroed(enum frame_kind kind, u16 owner) MUST_CHECK;
 /* Of any frame of a block. */
 void frame_get(hpa_t frame);
 /* Returns the users that are left. */

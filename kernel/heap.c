@@ -63,7 +63,7 @@ static void *alloc_frames(size_t size)
     while ((PAGE_SIZE << order) < size)
         order++;
     frame = frame_alloc(order, FRAME_KERNEL, 0);
-    return frame.v ? memset(phys_to_virt(frame), 0, PAGE_SIZE << order) : NULL;
+    return frame.v ? phys_to_virt(frame) : NULL;
 }
 
 void *heap_alloc(size_t size)

@@ -18,7 +18,7 @@ static u64 *table_of(const struct ptab *t, u64 entry)
 enum err ptab_create(struct ptab *t, const struct ptab_format *format)
 {
     t->format = format;
-    t->root = frame_alloc_zeroed(FRAME_PAGE_TABLE, 0);
+    t->root = frame_alloc(0, FRAME_PAGE_TABLE, 0);
     t->tables = 1;
     return t->root.v ? OK : E_NOMEM;
 }
@@ -68,7 +68,7 @@ enum err ptab_prepare(struct ptab *t, u64 address, unsigned level)
         u64 *e = &table[index_at(address, at)];
 
         if (!t->format->present(*e)) {
-            hpa_t frame = frame_alloc_zeroed(FRAME_PAGE_TABLE, 0);
+            hpa_t frame = frame_alloc(0, FRAME_PAGE_TABLE, 0);
 
             if (!frame.v)
                 return E_NOMEM;

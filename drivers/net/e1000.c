@@ -185,7 +185,7 @@ static enum err read_mac(struct nic *n, struct why *why)
 
 static enum err alloc_rings(struct nic *n)
 {
-    hpa_t rings = frame_alloc_zeroed(FRAME_KERNEL, 0);
+    hpa_t rings = frame_alloc(0, FRAME_KERNEL, 0);
     hpa_t rx = frame_alloc(RING_ORDER, FRAME_KERNEL, 0);
     hpa_t tx = frame_alloc(RING_ORDER, FRAME_KERNEL, 0);
 

@@ -66,7 +66,7 @@ static void all_of_it_can_be_had_frame_by_frame(void **state)
         assert_true(taken[i].v >= MIB(1) && taken[i].v < MIB(17));
     }
     assert_int_equal(frame_alloc(0, FRAME_GUEST, 1).v, 0);
-    assert_int_equal(frame_alloc_zeroed(FRAME_GUEST, 1).v, 0);
+    assert_int_equal(frame_alloc(0, FRAME_KERNEL, 0).v, 0);
     assert_int_equal(free_frames(), 0);
     for (u64 i = 0; i < ALL; i++)
         (void)!frame_put(taken[(i * 1031) % ALL]);
@@ -90,16 +90,21 @@ static void a_large_block_needs_frames_in_one_piece(void **state)
     assert_int_not_equal(frame_alloc(0, FRAME_GUEST, 1).v, 0);
 }
 
-static void a_zeroed_frame_is_zero(void **state)
+static void ferrys_own_frames_come_cleared(void **state)
 {
-    static const u8 zero[PAGE_SIZE];
-    hpa_t f = frame_alloc(0, FRAME_GUEST, 1);
+    static const enum frame_kind own[] = {FRAME_KERNEL, FRAME_PAGE_TABLE};
+    static const u8 zero[4 * PAGE_SIZE];
 
     (void)state;
-    memset(phys_to_virt(f), 0xa5, PAGE_SIZE);
-    (void)!frame_put(f);
-    assert_int_equal(frame_alloc_zeroed(FRAME_GUEST, 1).v, f.v);
-    assert_memory_equal(phys_to_virt(f), zero, PAGE_SIZE);
+    for (unsigned i = 0; i < 2; i++) {
+        hpa_t f = frame_alloc(2, FRAME_GUEST, 1);
+
+        memset(phys_to_virt(f), 0xa5, sizeof(zero));
+        (void)!frame_put(f);
+        assert_int_equal(frame_alloc(2, own[i], 0).v, f.v);
+        assert_memory_equal(phys_to_virt(f), zero, sizeof(zero));
+        (void)!frame_put(f);
+    }
 }
 
 static void a_block_is_freed_with_its_last_user(void **state)
@@ -367,7 +372,7 @@ int main(void)
         TEST(a_block_is_aligned_to_its_size_and_all_its_own),
         TEST(all_of_it_can_be_had_frame_by_frame),
         TEST(a_large_block_needs_frames_in_one_piece),
-        TEST(a_zeroed_frame_is_zero),
+        TEST(ferrys_own_frames_come_cleared),
         TEST(a_block_is_freed_with_its_last_user),
         TEST(a_split_block_is_frames_of_their_own),
         TEST(freeing_twice_stops_the_host),

@@ -38,7 +38,7 @@ static const enum fake_tlb_kind kinds[] = {FAKE_EPT, FAKE_ASID, FAKE_ASID_FLUSH}
 /* The page shows another frame, which says NEW, as after a copy for another vCPU's write. */
 static void replace(struct fake_guest *g)
 {
-    hpa_t frame = frame_alloc_zeroed(FRAME_GUEST, g->pmap.owner);
+    hpa_t frame = frame_alloc(0, FRAME_GUEST, g->pmap.owner);
     struct pmap_change c = {.gpa = GPA(PAGE),
                             .to = PAGE_PRIVATE,
                             .frame = frame,

@@ -22,7 +22,7 @@ hpa_t pmap_zero_frame;
 static enum err make_zero_frame(void)
 {
     if (!pmap_zero_frame.v)
-        pmap_zero_frame = frame_alloc_zeroed(FRAME_KERNEL, 0);
+        pmap_zero_frame = frame_alloc(0, FRAME_KERNEL, 0);
     return pmap_zero_frame.v ? OK : E_NOMEM;
 }
 
@@ -102,7 +102,7 @@ static enum err prepare_record(struct pmap *p, u64 index)
 
     if (*records)
         return OK;
-    frame = frame_alloc_zeroed(FRAME_PAGE_TABLE, p->owner);
+    frame = frame_alloc(0, FRAME_PAGE_TABLE, p->owner);
     if (!frame.v)
         return E_NOMEM;
     *records = phys_to_virt(frame);

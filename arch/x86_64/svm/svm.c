@@ -107,8 +107,8 @@ static enum err svm_cpu_enable(struct why *why)
 
     if (!c || maps_create())
         return why_set(why, E_NOMEM, "no memory for AMD-V's host save area");
-    c->save_area = frame_alloc_zeroed(FRAME_KERNEL, 0);
-    c->host_vmcb = frame_alloc_zeroed(FRAME_KERNEL, 0);
+    c->save_area = frame_alloc(0, FRAME_KERNEL, 0);
+    c->host_vmcb = frame_alloc(0, FRAME_KERNEL, 0);
     if (!c->save_area.v || !c->host_vmcb.v)
         return why_set(why, E_NOMEM, "no memory for AMD-V's host save area");
     c->asids = (struct asid_pool){.generation = 1, .next = 1, .count = svm_asid_count};
@@ -146,7 +146,7 @@ static enum err svm_vcpu_create(struct hvm_vcpu *v)
 
     if (!s)
         return E_NOMEM;
-    s->vmcb_frame = frame_alloc_zeroed(FRAME_KERNEL, 0);
+    s->vmcb_frame = frame_alloc(0, FRAME_KERNEL, 0);
     if (!s->vmcb_frame.v) {
         heap_free(s);
         return E_NOMEM;

@@ -77,7 +77,7 @@ static enum err vmx_cpu_enable(struct why *why)
 
     if (!c || bitmap_create())
         return why_set(why, E_NOMEM, "no memory for VMX");
-    c->vmxon = frame_alloc_zeroed(FRAME_KERNEL, 0);
+    c->vmxon = frame_alloc(0, FRAME_KERNEL, 0);
     if (!c->vmxon.v)
         return why_set(why, E_NOMEM, "no memory for VMX");
     *(u32 *)phys_to_virt(c->vmxon) = vmx_controls.revision;
@@ -169,7 +169,7 @@ static enum err vmx_vcpu_create(struct hvm_vcpu *v)
     if (!x)
         return E_NOMEM;
     x->vpid = vpid_take();
-    x->vmcs = frame_alloc_zeroed(FRAME_KERNEL, 0);
+    x->vmcs = frame_alloc(0, FRAME_KERNEL, 0);
     if (!x->vpid || !x->vmcs.v) {
         vmx_vcpu_free(x);
         return E_NOMEM;

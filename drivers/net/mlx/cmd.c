@@ -169,7 +169,6 @@ enum err mlx_memory_take(struct mlx_memory *mem, u64 size)
     if (!mem->at.v)
         return E_NOMEM;
     mem->p = phys_to_virt(mem->at);
-    memset(mem->p, 0, PAGE_SIZE << order);
     return OK;
 }
 

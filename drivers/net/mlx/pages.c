@@ -84,7 +84,7 @@ static void take_back_frames(struct mlx *m, const u8 *in, u32 count)
 static u32 fill(struct mlx *m, u8 *in, u32 count)
 {
     for (u32 i = 0; i < count; i++) {
-        hpa_t page = frame_alloc_zeroed(FRAME_KERNEL, 0);
+        hpa_t page = frame_alloc(0, FRAME_KERNEL, 0);
         enum err e;
 
         if (!page.v)

@@ -33,7 +33,6 @@ static enum err take_memory(struct rdma_link *l, struct why *why)
     if (!l->memory.v)
         return why_set(why, E_NOMEM, "no 8 MiB of memory in one piece are free");
     l->at = phys_to_virt(l->memory);
-    memset(l->at, 0, MEMORY_SIZE);
     return OK;
 }
 
