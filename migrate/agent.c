@@ -345,6 +345,27 @@ static u64 poll_borrows(struct agent *a)
     return next;
 }
 
+/* WRITEs that wait are theirs. */
+static u64 poll_moves(struct agent *a)
+{
+    u64 next = U64_MAX, at;
+
+    for (unsigned i = 0; i < AGENT_MOVES; i++) {
+        if (a->out[i].out) {
+            at = outgoing_poll(&a->out[i]);
+            next = MIN(next, at);
+        }
+        if (a->in[i].in) {
+            at = incoming_poll(&a->in[i]);
+            next = MIN(next, at);
+        }
+    }
+    for (u32 i = 0; i < a->peers; i++)
+        if (a->peer[i].link)
+            link_flush(a->peer[i].link);
+    return next;
+}
+
 u64 agent_poll(struct agent *a)
 {
     u64 next = U64_MAX, at;
@@ -355,25 +376,18 @@ u64 agent_poll(struct agent *a)
         at = peer_poll(&a->peer[i]);
         next = MIN(next, at);
     }
-    for (unsigned i = 0; a->moving && i < AGENT_MOVES; i++) {
-        if (a->out[i].out) {
-            at = outgoing_poll(&a->out[i]);
-            next = MIN(next, at);
-        }
-        if (a->in[i].in) {
-            at = incoming_poll(&a->in[i]);
-            next = MIN(next, at);
-        }
+    if (a->moving) {
+        at = poll_moves(a);
+        next = MIN(next, at);
     }
     at = poll_borrows(a);
     next = MIN(next, at);
     at = poll_leases(a);
     next = MIN(next, at);
-    at = holder_poll(a);
-    next = MIN(next, at);
-    for (u32 i = 0; i < a->peers; i++)
-        if (a->peer[i].link)
-            link_flush(a->peer[i].link);
+    if (a->claims) {
+        at = holder_poll(a);
+        next = MIN(next, at);
+    }
     if (end_links(a))
         next = MIN(next, time_now() + MSEC(1));
     return next;

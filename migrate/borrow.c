@@ -13,13 +13,19 @@
 #define RETURN_WAIT MSEC(50) /* until there are more slots to return */
 #define NO_PAGE     UINT32_MAX
 
+/* The slot of a page. */
 static struct slot *slot_of(const struct borrow *b, u32 slot)
 {
-    const struct borrow_chunk *c =
-        slot / BORROW_CHUNK < b->chunks ? b->chunk[slot / BORROW_CHUNK] : NULL;
+    return &b->chunk[slot / BORROW_CHUNK]->slot[slot % BORROW_CHUNK];
+}
 
-    return c && slot % BORROW_CHUNK < c->count ? (struct slot *)&c->slot[slot % BORROW_CHUNK]
-                                               : NULL;
+/* A slot that the lender names, or NULL. */
+static struct slot *find_slot(const struct borrow *b, u32 slot)
+{
+    bool known = slot / BORROW_CHUNK < b->chunks &&
+                 slot % BORROW_CHUNK < b->chunk[slot / BORROW_CHUNK]->count;
+
+    return known ? slot_of(b, slot) : NULL;
 }
 
 static void wake_agent(const struct borrow *b)
@@ -53,10 +59,9 @@ static void unmark_return(struct borrow *b, u32 slot)
 }
 
 /* There are many, or they are old, or they are the last. */
-static bool returns_are_due(const struct borrow *b)
+static bool returns_are_due(const struct borrow *b, u64 now)
 {
-    return b->to_return &&
-           (b->to_return >= BORROW_RETURNS || !b->left || time_now() >= b->return_next);
+    return b->to_return && (b->to_return >= BORROW_RETURNS || !b->left || now >= b->return_next);
 }
 
 /* --- making --------------------------------------------------------------------------------------- */
@@ -102,7 +107,7 @@ enum err borrow_add_chunk(struct borrow *b, const struct message_chunk *m)
 
 bool borrow_use(struct borrow *b, u32 slot, u32 page)
 {
-    struct slot *s = slot_of(b, slot);
+    struct slot *s = find_slot(b, slot);
 
     if (!s)
         return false;
@@ -146,7 +151,8 @@ static void slot_left(struct pmap *p, u32 slot)
     b->left -= last;
     if (last && s->state != SLOT_FETCHING) /* else when the READ is over */
         finish_slot(b, slot);
-    tell = last && b->active && (b->to_return == 1 || returns_are_due(b));
+    /* Since there was one the agent has the time when they are old. */
+    tell = last && b->active && (b->to_return == 1 || b->to_return >= BORROW_RETURNS || !b->left);
     lock_release(&b->lock);
     if (tell)
         wake_agent(b);
@@ -183,18 +189,19 @@ static enum err fetch(struct borrow *b, u32 slot, hpa_t frame)
     return OK;
 }
 
-/* For a fault: into the fill's own frame. If it cannot be posted now, the agent tries again. */
+/* For a fault: into the fill's own frame, which the page has for itself if no other one needs the slot. If it cannot be
+ * posted now, the agent tries again. */
 static void fetch_for(struct borrow *b, struct fill *fill)
 {
     struct slot *s = slot_of(b, fill->slot);
-    bool shared = !fill->cached || frame_claim(fill->frame, FRAME_SHARED, b->group);
+    bool shared = fill->cached && s->users > 1;
 
-    if (s->state != SLOT_LENT || !shared)
+    if (s->state != SLOT_LENT || (shared && !frame_claim(fill->frame, FRAME_SHARED, b->group)))
         return;
     frame_get(fill->frame); /* the slot's */
     if (fetch(b, fill->slot, fill->frame)) {
         frame_put(fill->frame);
-        if (fill->cached)
+        if (shared)
             (void)frame_claim(fill->frame, FRAME_GUEST, b->pmap->owner);
         return;
     }
@@ -202,6 +209,7 @@ static void fetch_for(struct borrow *b, struct fill *fill)
         b->figures.fetched_read++;
     else
         b->figures.fetched_write++;
+    fill->cached = shared;
 }
 
 /* Gives a fill what the slot's copy has. */
@@ -262,8 +270,7 @@ static enum err borrow_fill(struct fill *fill)
     return OK;
 }
 
-const struct backing borrow_backing = {
-    .name = "remote", .slow = true, .fill = borrow_fill, .left = slot_left};
+const struct backing borrow_backing = {.name = "remote", .fill = borrow_fill, .left = slot_left};
 
 static struct fill *take_waiting(struct borrow *b, u32 slot)
 {
@@ -281,9 +288,8 @@ static struct fill *take_waiting(struct borrow *b, u32 slot)
 
 /* The page that the READ was for is about to have its frame for itself: the others need a copy of their own. The lock is
  * held. */
-static void keep_copy(struct borrow *b, u32 slot)
+static void keep_copy(struct borrow *b, struct slot *s)
 {
-    struct slot *s = slot_of(b, slot);
     hpa_t mine = s->copy, copy = HPA(0);
 
     if (s->users > 1)
@@ -298,24 +304,19 @@ static void keep_copy(struct borrow *b, u32 slot)
     frame_put(mine);
 }
 
-/* Ends the fills that waited for the slot; the lock is taken for each. */
-static void end_waiting(struct borrow *b, u32 slot)
+/* A fill that waited for the slot and has now what was read, or NULL. */
+static struct fill *serve_waiting(struct borrow *b, struct slot *s, u32 slot)
 {
-    for (;;) {
-        struct slot *s = slot_of(b, slot);
-        struct fill *fill;
+    struct fill *fill;
 
-        lock_acquire(&b->lock);
-        fill = s->state == SLOT_HELD ? take_waiting(b, slot) : NULL;
-        if (fill && !fill->cached && fill->frame.v == s->copy.v)
-            keep_copy(b, slot);
-        else if (fill)
-            serve(fill, s->copy);
-        lock_release(&b->lock);
-        if (!fill)
-            return;
-        pmap_fill_done(fill, OK);
-    }
+    lock_acquire(&b->lock);
+    fill = s->state == SLOT_HELD ? take_waiting(b, slot) : NULL;
+    if (fill && !fill->cached && fill->frame.v == s->copy.v)
+        keep_copy(b, s);
+    else if (fill)
+        serve(fill, s->copy);
+    lock_release(&b->lock);
+    return fill;
 }
 
 static void settle_page(struct borrow *b, u32 page);
@@ -351,6 +352,7 @@ static void fetched(void *owner, u64 tag, bool good)
     struct borrow *b = owner;
     u32 slot = (u32)tag, page;
     struct slot *s = slot_of(b, slot);
+    struct fill *fill;
 
     lock_acquire(&b->lock);
     b->fetching--;
@@ -363,8 +365,8 @@ static void fetched(void *owner, u64 tag, bool good)
     else if (good)
         take_over(b, s);
     lock_release(&b->lock);
-    if (good && s->users)
-        end_waiting(b, slot);
+    while (good && s->users && (fill = serve_waiting(b, s, slot)))
+        pmap_fill_done(fill, OK);
     if (good && s->users && page != NO_PAGE)
         settle_page(b, page);
 }
@@ -496,9 +498,9 @@ static void drain_on(struct borrow *b)
 }
 
 /* Fetches what nobody asks for, at the agent's rate; at any when it was recalled. Returns when next. */
-static u64 drain(struct borrow *b)
+static u64 drain(struct borrow *b, u64 now)
 {
-    u64 rate = b->peer->agent->drain_rate, now = time_now(), before = b->figures.drained;
+    u64 rate = b->peer->agent->drain_rate, before = b->figures.drained;
 
     if ((!rate && !b->recalled) || !b->left)
         return U64_MAX;
@@ -543,11 +545,11 @@ static bool goes_home(const struct borrow *b)
     return m && m->peer == b->peer;
 }
 
-static void send_returns(struct borrow *b)
+static void send_returns(struct borrow *b, u64 now)
 {
     struct message_runs *m;
 
-    if (!returns_are_due(b) || !peer_has_room(b->peer) || goes_home(b))
+    if (!returns_are_due(b, now) || !peer_has_room(b->peer) || goes_home(b))
         return;
     m = link_room(b->peer->link);
     m->l.epoch = b->epoch;
@@ -574,14 +576,14 @@ void borrow_activate(struct borrow *b)
 
 bool borrow_has_guess(struct borrow *b, u32 slot)
 {
-    const struct slot *s = slot_of(b, slot);
+    const struct slot *s = find_slot(b, slot);
 
     return s && (s->guess.v || s->copy.v);
 }
 
 bool borrow_guess(struct borrow *b, u32 slot, hpa_t frame, bool sure)
 {
-    struct slot *s = slot_of(b, slot);
+    struct slot *s = find_slot(b, slot);
 
     if (!s || s->state != SLOT_LENT || borrow_has_guess(b, slot))
         return false;
@@ -597,7 +599,7 @@ bool borrow_guess(struct borrow *b, u32 slot, hpa_t frame, bool sure)
 
 hpa_t borrow_sure(struct borrow *b, u32 slot)
 {
-    const struct slot *s = slot_of(b, slot);
+    const struct slot *s = find_slot(b, slot);
 
     if (!s || s->state != SLOT_HELD)
         return HPA(0);
@@ -617,7 +619,7 @@ void borrow_link_up(struct borrow *b)
 }
 
 /* Posts what could not be posted; says when the lender does not answer. */
-static void help_waiting(struct borrow *b)
+static void help_waiting(struct borrow *b, u64 now)
 {
     bool any;
     struct fill *fill;
@@ -635,8 +637,8 @@ static void help_waiting(struct borrow *b)
         b->stuck_since = 0;
         b->stuck_said = false;
     } else if (!b->stuck_since) {
-        b->stuck_since = time_now();
-    } else if (!b->stuck_said && time_now() - b->stuck_since > STUCK_AFTER) {
+        b->stuck_since = now;
+    } else if (!b->stuck_said && now - b->stuck_since > STUCK_AFTER) {
         b->stuck_said = true;
         agent_say(b->peer->agent,
                   "VM %s waits for a page that %s lends, which does not answer; it goes on when "
@@ -681,28 +683,29 @@ static void abandon_dropped(struct borrow *b)
 
 u64 borrow_poll(struct borrow *b)
 {
-    u64 next = U64_MAX;
+    u64 next = U64_MAX, now;
 
-    if (!b->used || !b->active || b->lost)
+    if (!b->active || b->lost)
         return U64_MAX;
+    now = time_now();
     if (!list_empty(&b->waiting) ||
         b->stuck_since) { /* who adds to it and cannot help himself wakes us */
         abandon_dropped(b);
-        help_waiting(b);
+        help_waiting(b, now);
     }
     if (!b->left) /* the VM may be gone */
         b->prefetch = b->prefetch_end;
     if (b->peer->state == PEER_UP) {
         if (b->left) {
             prefetch(b);
-            next = drain(b);
+            next = drain(b, now);
         }
-        send_returns(b);
+        send_returns(b, now);
         if (b->to_return)
-            next = MIN(next, b->return_next > time_now() ? b->return_next : time_now() + RETRY);
+            next = MIN(next, b->return_next > now ? b->return_next : now + RETRY);
     }
     if (!list_empty(&b->waiting) || b->prefetch < b->prefetch_end)
-        next = MIN(next, time_now() + RETRY);
+        next = MIN(next, now + RETRY);
     return next;
 }
 

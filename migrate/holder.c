@@ -138,7 +138,7 @@ u64 holder_poll(struct agent *a)
 {
     u64 now = time_now(), next = U64_MAX;
 
-    for (unsigned i = 0; a->claims && i < AGENT_CLAIMS; i++) {
+    for (unsigned i = 0; i < AGENT_CLAIMS; i++) {
         struct claim *c = &a->claim[i];
 
         if (!c->name[0])

@@ -415,14 +415,12 @@ static void data_done(struct link *l, const struct verbs_wc *wc)
 
     while (!is_last && q->tail != q->head) {
         u32 n = q->tail % LINK_DEPTH;
-        struct link_work w;
 
         is_last = n == (wc->wr_id & 0xffff);
+        tell(&q->work[n], wc->status == WC_SUCCESS || !is_last);
         lock_acquire(&l->lock);
-        w = q->work[n];
-        q->tail++;
+        q->tail++; /* its place is free */
         lock_release(&l->lock);
-        tell(&w, wc->status == WC_SUCCESS || !is_last);
     }
 }
 
@@ -466,5 +464,5 @@ bool link_poll(struct link *l, const struct link_events *events)
 
     for (u32 i = 0; i < n; i++)
         completed(l, &wc[i], events);
-    return n;
+    return n == COUNT_OF(wc);
 }

@@ -100,5 +100,5 @@ enum err link_read(struct link *l, unsigned queue, const struct link_work *work,
 enum err link_mark(struct link *l, unsigned queue, u32 value) MUST_CHECK;
 /* Posts the WRITEs that wait. */
 void link_flush(struct link *l);
-/* Takes completions, and tells of them. true: there were some. */
+/* Takes completions, and tells of them. true: there may be more. */
 bool link_poll(struct link *l, const struct link_events *events);

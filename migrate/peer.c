@@ -284,9 +284,7 @@ static u64 poll_up(struct peer *p, u64 now)
     struct link_events events = {.ctx = p, .message = agent_message, .marker = incoming_marker};
     bool more = link_poll(p->link, &events);
 
-    if (more) /* most often that was all */
-        more = link_poll(p->link, &events);
-    if (!more) {
+    if (!more) { /* what comes from here on wakes the agent */
         verbs_req_notify_cq(p->link->cq);
         more = link_poll(p->link, &events);
     }

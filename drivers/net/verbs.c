@@ -325,14 +325,11 @@ static enum err check_sges(const struct verbs_qp *qp, const struct verbs_sge *sg
     return OK;
 }
 
-static enum err check_send(const struct verbs_qp *qp, const struct verbs_send_wr *wr,
+static enum err check_send(const struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 most,
                            struct why *why)
 {
-    enum verbs_qp_state state = qp->pd->device->ops->query_qp((struct verbs_qp *)qp);
     bool atomic = wr->opcode == WR_ATOMIC_CMP_AND_SWP || wr->opcode == WR_ATOMIC_FETCH_AND_ADD;
 
-    if (state != QPS_RTS && state != QPS_ERR)
-        return why_set(why, E_STATE, "sending needs the state RTS");
     if ((unsigned)wr->opcode > WR_ATOMIC_FETCH_AND_ADD)
         return why_set(why, E_UNSUPPORTED, "work request opcode %u is not offered", wr->opcode);
     if (wr->send_flags & ~(u32)(SEND_FENCE | SEND_SIGNALED | SEND_SOLICITED))
@@ -340,62 +337,89 @@ static enum err check_send(const struct verbs_qp *qp, const struct verbs_send_wr
                        wr->send_flags);
     if (atomic && (wr->num_sge != 1 || wr->sg_list[0].length != sizeof(u64)))
         return why_set(why, E_INVAL, "an atomic needs one SGE of 8 bytes");
-    return check_sges(qp, wr->sg_list, wr->num_sge, qp->pd->device->limits.max_msg, why);
+    return check_sges(qp, wr->sg_list, wr->num_sge, most, why);
 }
 
-static enum err check_recv(const struct verbs_qp *qp, const struct verbs_recv_wr *wr,
-                           struct why *why)
+/* *good: how many may be posted; the error is about the next one. */
+static enum err check_sends(struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 count,
+                            u32 *good, struct why *why)
 {
-    if (qp->pd->device->ops->query_qp((struct verbs_qp *)qp) == QPS_RESET)
+    const struct verbs_device *device = qp->pd->device;
+    enum verbs_qp_state state = device->ops->query_qp(qp);
+    enum err e;
+
+    *good = 0;
+    if (state != QPS_RTS && state != QPS_ERR)
+        return why_set(why, E_STATE, "sending needs the state RTS");
+    for (u32 i = 0; i < count; *good = ++i) {
+        e = check_send(qp, &wr[i], device->limits.max_msg, why);
+        if (e)
+            return e;
+    }
+    return OK;
+}
+
+static enum err check_recvs(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u32 count,
+                            u32 *good, struct why *why)
+{
+    enum err e;
+
+    *good = 0;
+    if (qp->pd->device->ops->query_qp(qp) == QPS_RESET)
         return why_set(why, E_STATE, "receiving needs the state INIT or a later one");
-    return check_sges(qp, wr->sg_list, wr->num_sge, UINT32_MAX, why);
+    for (u32 i = 0; i < count; *good = ++i) {
+        e = check_sges(qp, wr[i].sg_list, wr[i].num_sge, UINT32_MAX, why);
+        if (e)
+            return e;
+    }
+    return OK;
 }
 
-/* One of a list of work requests: checks it, and hands it to the device. */
-typedef enum err post_one(struct verbs_qp *qp, const void *list, u32 i, struct why *why);
-
-static enum err post_one_send(struct verbs_qp *qp, const void *list, u32 i, struct why *why)
+static enum err refuse_full(const char *which, u32 size, struct why *why)
 {
-    const struct verbs_send_wr *wr = (const struct verbs_send_wr *)list + i;
-    enum err e = check_send(qp, wr, why);
-
-    return e ? e : qp->pd->device->ops->post_send(qp, wr, why);
+    return why_set(why, E_NOMEM, "the %s queue of %u is full: poll its completions", which, size);
 }
 
-static enum err post_one_recv(struct verbs_qp *qp, const void *list, u32 i, struct why *why)
-{
-    const struct verbs_recv_wr *wr = (const struct verbs_recv_wr *)list + i;
-    enum err e = check_recv(qp, wr, why);
-
-    return e ? e : qp->pd->device->ops->post_recv(qp, wr, why);
-}
-
-static enum err post(struct verbs_qp *qp, post_one *one, const void *list, u32 count, u32 *posted,
-                     struct why *why)
+/* The device has taken so many. */
+static void end_post(struct verbs_qp *qp, u32 taken, u32 *posted)
 {
     struct verbs_device *device = qp->pd->device;
-    enum err e = OK;
-    u32 i;
 
-    lock_acquire(&device->lock);
-    for (i = 0; i < count && e == OK; i += e == OK)
-        e = one(qp, list, i, why);
-    if (i)
+    if (taken)
         device->ops->doorbell(qp);
     lock_release(&device->lock);
     if (posted)
-        *posted = i;
-    return e;
+        *posted = taken;
 }
 
 enum err verbs_post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 count,
                          u32 *posted, struct why *why)
 {
-    return post(qp, post_one_send, wr, count, posted, why);
+    struct verbs_device *device = qp->pd->device;
+    u32 good, taken;
+    enum err e;
+
+    lock_acquire(&device->lock);
+    e = check_sends(qp, wr, count, &good, why);
+    taken = device->ops->post_send(qp, wr, good);
+    if (taken < good)
+        e = refuse_full("send", qp->max_send_wr, why);
+    end_post(qp, taken, posted);
+    return e;
 }
 
 enum err verbs_post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u32 count,
                          u32 *posted, struct why *why)
 {
-    return post(qp, post_one_recv, wr, count, posted, why);
+    struct verbs_device *device = qp->pd->device;
+    u32 good, taken;
+    enum err e;
+
+    lock_acquire(&device->lock);
+    e = check_recvs(qp, wr, count, &good, why);
+    taken = device->ops->post_recv(qp, wr, good);
+    if (taken < good)
+        e = refuse_full("receive", qp->max_recv_wr, why);
+    end_post(qp, taken, posted);
+    return e;
 }

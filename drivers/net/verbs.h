@@ -253,8 +253,9 @@ struct verbs_ops {
                           const struct verbs_qp_attr *attr, struct why *why);
     enum verbs_qp_state (*query_qp)(struct verbs_qp *qp);
     void (*destroy_qp)(struct verbs_qp *qp, struct verbs_done *done);
-    enum err (*post_send)(struct verbs_qp *qp, const struct verbs_send_wr *wr, struct why *why);
-    enum err (*post_recv)(struct verbs_qp *qp, const struct verbs_recv_wr *wr, struct why *why);
+    /* In order, as many as there is room for; return how many. */
+    u32 (*post_send)(struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 count);
+    u32 (*post_recv)(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u32 count);
     /* What was posted since the last one may be started: a card's doorbell. */
     void (*doorbell)(struct verbs_qp *qp);
 };

@@ -15,6 +15,7 @@
 #define QPS   3u
 #define SLOTS 8u
 #define SGES  5u
+#define LIST  4u   /* of what is posted at once, the longest */
 #define ROOM  100u /* of a receive with one SGE */
 
 static struct mlx_qps qps;
@@ -72,22 +73,26 @@ static void end(void)
     }
 }
 
-static void post(struct mlx_qp *q, u8 how)
+static void post(struct mlx_qp *q, u8 how, u32 count)
 {
     struct verbs_sge sge[SGES];
-    struct verbs_send_wr send = {.wr_id = ++next_id,
-                                 .sg_list = sge,
-                                 .num_sge = how % (SGES + 1),
-                                 .opcode = how >> 5 & 3,
-                                 .send_flags = how & 7};
-    struct verbs_recv_wr recv = {next_id, sge, how % (SGES + 1)};
+    struct verbs_send_wr send[LIST];
+    struct verbs_recv_wr recv[LIST];
 
     for (u32 i = 0; i < SGES; i++)
         sge[i] = (struct verbs_sge){virt_to_phys(memory).v, ROOM, how & 16 ? 0x1234 : 5};
+    for (u32 i = 0; i < count; i++, how += 3) {
+        send[i] = (struct verbs_send_wr){.wr_id = ++next_id,
+                                         .sg_list = sge,
+                                         .num_sge = how % (SGES + 1),
+                                         .opcode = how >> 5 & 3,
+                                         .send_flags = how & 7};
+        recv[i] = (struct verbs_recv_wr){next_id, sge, how % (SGES + 1)};
+    }
     if (how & 128)
-        (void)!mlx_post_recv(&q->base, &recv, NULL);
+        CHECK(mlx_post_recv(&q->base, recv, count) <= count);
     else
-        (void)!mlx_post_send(&q->base, &send, NULL);
+        CHECK(mlx_post_send(&q->base, send, count) <= count);
     CHECK(q->sq.posted - q->sq.freed <= SLOTS && q->rq.posted - q->rq.freed <= SLOTS);
 }
 
@@ -142,7 +147,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
         switch (data[0] & 7) {
         case 0:
-        case 1: post(q, data[2]); break;
+        case 1: post(q, data[2], 1 + data[3] % LIST); break;
         case 2: mlx_doorbell(&q->base); break;
         case 3: poll(c, 1 + data[2] % 20); break;
         case 4:

@@ -77,7 +77,7 @@ static void a_page_is(const char *name, struct verbs_send_wr wr, u8 opcode)
     wr.remote_addr = 0x1122334455667788;
     wr.rkey = 0x99aabbcc;
     begin();
-    mlx_wqe_send_page(&ring, INDEX, &wr, opcode);
+    mlx_put_page(&ring, mlx_block(&ring, INDEX), INDEX, &wr, opcode);
     is_golden(name, 3);
 }
 

@@ -348,7 +348,7 @@ static void left(struct pmap *p, u32 slot)
 {
     (void)p, (void)slot;
 }
-static const struct backing slow = {.name = "slow", .fill = start, .left = left, .slow = true};
+static const struct backing slow = {.name = "slow", .fill = start, .left = left};
 
 static void make_remote(u64 gpa, unsigned pages)
 {

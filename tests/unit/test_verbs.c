@@ -76,6 +76,38 @@ static void a_full_queue_takes_nothing_until_completions_are_polled(void **state
     assert_int_equal(verbs_post_send(w.host[0].qp, wr, 1, NULL, &why), OK);
 }
 
+static void a_list_is_posted_up_to_what_is_refused(void **state)
+{
+    struct verbs_sge sge[9] = {{0, 8, mr->lkey}};
+    struct verbs_send_wr wr[5];
+    struct verbs_recv_wr recv[3] = {{1, sge, 1}, {2, sge, 9}, {3, sge, 1}};
+    u32 posted;
+
+    (void)state;
+    for (u32 i = 0; i < 5; i++)
+        wr[i] = (struct verbs_send_wr){.sg_list = sge, .num_sge = 1, .opcode = WR_RDMA_WRITE};
+    wr[2].num_sge = 9;
+    assert_int_equal(verbs_post_send(w.host[0].qp, wr, 5, &posted, &why), E_RANGE);
+    assert_int_equal(posted, 2);
+    assert_says("this queue pair has 8");
+    wr[0].send_flags = 8;
+    assert_int_equal(verbs_post_send(w.host[0].qp, wr, 5, &posted, &why), E_UNSUPPORTED);
+    assert_int_equal(posted, 0);
+    wr[0].send_flags = 0;
+    wr[2].num_sge = 1;
+    wr[2].opcode = WR_ATOMIC_FETCH_AND_ADD;
+    wr[3].opcode = WR_SEND_WITH_INV; /* the queue is full before it comes to that */
+    assert_int_equal(verbs_post_send(w.host[0].qp, wr, 5, &posted, &why), E_NOMEM);
+    assert_int_equal(posted, 2);
+    assert_int_equal(verbs_post_recv(w.host[0].qp, recv, 3, &posted, &why), E_RANGE);
+    assert_int_equal(posted, 1);
+    assert_int_equal(verbs_modify_qp(w.host[0].qp, QPS_RESET, NULL, NULL), OK);
+    assert_int_equal(verbs_post_send(w.host[0].qp, wr, 2, &posted, &why), E_STATE);
+    assert_int_equal(posted, 0);
+    assert_int_equal(verbs_post_recv(w.host[0].qp, recv, 1, &posted, &why), E_STATE);
+    assert_int_equal(posted, 0);
+}
+
 static void prohibited_transitions_say_why(void **state)
 {
     struct verbs_qp_attr attr = world_attr(1024);
@@ -168,6 +200,7 @@ int main(void)
         T(what_is_in_use_is_not_destroyed),
         T(a_completion_queue_promises_no_more_than_it_has),
         T(a_full_queue_takes_nothing_until_completions_are_polled),
+        T(a_list_is_posted_up_to_what_is_refused),
         T(prohibited_transitions_say_why),
         T(a_region_lies_within_its_frames),
         T(a_key_does_not_come_back_soon),

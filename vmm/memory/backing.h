@@ -11,11 +11,10 @@ struct fill;
 
 struct backing {
     const char *name;
-    /* Puts the page's bytes into fill->frame. A backing that is not slow is called with the Pmap's lock held, does so
-     * at once and returns OK or an error. A slow one is called without the lock, returns OK when the work is on its
+    /* Puts the page's bytes into fill->frame. A backing whose bytes are here is called with the Pmap's lock held, does so
+     * at once and returns OK or an error. A remote one is called without the lock, returns OK when the work is on its
      * way, and ends it with pmap_fill_done, from any thread, once, also before it returns. */
     enum err (*fill)(struct fill *fill);
-    bool slow;
     /* Of the remote backing: a page does not need that slot any more. The Pmap's lock is held. */
     void (*left)(struct pmap *p, u32 slot);
 };

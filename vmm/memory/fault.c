@@ -12,9 +12,11 @@ struct fault {
     u64 index;
     bool write;
     struct pmap_waiter *waiter;
-    u64 entry;         /* what maps the page now; 0: nothing */
-    hpa_t replaced;    /* a frame that may be dropped after a shoot-down */
-    struct fill *slow; /* to be started once the lock is free */
+    struct page *page;      /* its record, or NULL */
+    enum page_state before; /* its state */
+    u64 entry;              /* what maps the page now; 0: nothing */
+    hpa_t replaced;         /* a frame that may be dropped after a shoot-down */
+    struct fill *slow;      /* to be started once the lock is free */
 };
 
 static hpa_t frame_of(const struct fault *f)
@@ -29,23 +31,12 @@ static struct pmap_change private_page(gpa_t gpa, hpa_t frame)
     return (struct pmap_change){.gpa = gpa, .to = PAGE_PRIVATE, .frame = frame, .prot = GUEST_PROT};
 }
 
-static struct pmap_change filled_page(const struct fill *fill)
-{
-    struct pmap_change c = private_page(pmap_gpa(fill->index), fill->frame);
-
-    if (fill->cached) {
-        c.to = PAGE_CACHED;
-        c.prot = SHOWN_PROT;
-    }
-    return c;
-}
-
-static void wait_for(struct fault *f)
+static void wait_for(struct fault *f, u64 index)
 {
     struct pmap_waiter *w = f->waiter;
 
     w->thread = thread_current();
-    w->index = f->index;
+    w->index = index;
     w->waiting = true;
     w->result = OK;
     list_append(&f->pmap->waiters, &w->link);
@@ -59,41 +50,7 @@ static struct fill *free_slot(struct pmap *p)
     return NULL;
 }
 
-static enum err start_slow(struct fault *f, const struct fill *fill)
-{
-    struct fill *slot = free_slot(f->pmap);
-
-    if (f->pmap->held) {
-        frame_put(fill->frame);
-        return E_STATE;
-    }
-    wait_for(f);
-    if (!slot) { /* any page that comes makes room */
-        f->waiter->index = U64_MAX;
-        frame_put(fill->frame);
-        return E_AGAIN;
-    }
-    *slot = *fill;
-    pmap_record(f->pmap, f->index)->busy = 1;
-    f->slow = slot;
-    return E_AGAIN;
-}
-
-static enum err fill_now(struct fault *f, struct fill *fill)
-{
-    struct pmap_change c = private_page(f->gpa, fill->frame);
-    enum err e = fill->backing->fill(fill);
-
-    if (e) {
-        frame_put(fill->frame);
-        return e;
-    }
-    pmap_commit(f->pmap, &c);
-    f->replaced = fill->from;
-    return OK;
-}
-
-/* Gives the page a frame of its own, with the backing's bytes. */
+/* Gives the page a frame of its own, with the backing's bytes, which are here. */
 static enum err fill_page(struct fault *f, const struct backing *backing)
 {
     struct pmap_change c = private_page(f->gpa, HPA(0));
@@ -103,14 +60,17 @@ static enum err fill_page(struct fault *f, const struct backing *backing)
 
     if (e)
         return e;
-    if (backing->slow) {
-        fill.slot = pmap_record(f->pmap, f->index)->slot;
-        fill.cached = !f->write && f->pmap->cache_reads;
-    }
-    fill.frame = pmap_frame_alloc(f->pmap, false);
-    if (!fill.frame.v)
+    c.frame = fill.frame = pmap_frame_alloc(f->pmap, false);
+    if (!c.frame.v)
         return E_NOMEM;
-    return backing->slow ? start_slow(f, &fill) : fill_now(f, &fill);
+    e = backing->fill(&fill);
+    if (e) {
+        frame_put(c.frame);
+        return e;
+    }
+    pmap_commit(f->pmap, &c);
+    f->replaced = fill.from;
+    return OK;
 }
 
 /* --- by state --------------------------------------------------------------------------------- */
@@ -157,9 +117,37 @@ static enum err resolve_shared(struct fault *f)
     return e;
 }
 
+/* Has the backing bring its bytes. */
 static enum err resolve_remote(struct fault *f)
 {
-    return fill_page(f, f->pmap->remote);
+    struct pmap *p = f->pmap;
+    struct pmap_change c = {.gpa = f->gpa};
+    struct fill *fill = free_slot(p);
+    hpa_t frame;
+    enum err e;
+
+    if (p->held)
+        return E_STATE;
+    if (!fill) {
+        wait_for(f, U64_MAX); /* any page that comes makes room */
+        return E_AGAIN;
+    }
+    e = pmap_prepare(p, &c);
+    if (e)
+        return e;
+    frame = pmap_frame_alloc(p, false);
+    if (!frame.v)
+        return E_NOMEM;
+    *fill = (struct fill){.pmap = p,
+                          .index = f->index,
+                          .frame = frame,
+                          .backing = p->remote,
+                          .cached = !f->write && p->cache_reads,
+                          .slot = f->page->slot};
+    f->page->busy = 1;
+    f->slow = fill;
+    wait_for(f, f->index);
+    return E_AGAIN;
 }
 
 static enum err resolve_device(struct fault *f)
@@ -179,27 +167,29 @@ static enum err (*const resolve[PAGE_STATE_COUNT])(struct fault *f) = {
 static enum err resolve_locked(struct fault *f)
 {
     struct pmap *p = f->pmap;
-    struct page *page = pmap_record(p, f->index);
     unsigned level;
 
     p->faults++;
-    if (page && page->busy) {
-        if (p->held && page->state == PAGE_REMOTE)
+    f->page = pmap_record(p, f->index);
+    f->before = f->page ? f->page->state : PAGE_EMPTY;
+    if (f->page && f->page->busy) {
+        if (p->held && f->before == PAGE_REMOTE)
             return E_STATE;
         p->joined++;
-        wait_for(f);
+        wait_for(f, f->index);
         return E_AGAIN;
     }
-    f->entry = ptab_lookup(&p->slat.table, f->gpa.v, &level);
-    return resolve[page ? page->state : PAGE_EMPTY](f);
+    if (f->before != PAGE_REMOTE) /* nothing maps those */
+        f->entry = ptab_lookup(&p->slat.table, f->gpa.v, &level);
+    return resolve[f->before](f);
 }
 
 /* No vCPU may see the frame that was there once another has written to the new one; and who has that frame next must
  * not be seen through it. */
-static void drop_replaced(struct fault *f, enum page_state before)
+static void drop_replaced(struct fault *f)
 {
     pmap_shoot_down(f->pmap);
-    if (before != PAGE_EMPTY)
+    if (f->before != PAGE_EMPTY)
         frame_put(f->replaced);
 }
 
@@ -210,17 +200,15 @@ enum err pmap_fault(struct pmap *p, gpa_t gpa, bool write, struct pmap_waiter *w
                       .index = pmap_index(gpa),
                       .write = write,
                       .waiter = waiter};
-    enum page_state before;
     enum err e;
 
     if (!pmap_is_ram(p, gpa))
         return E_RANGE;
     lock_acquire(&p->lock);
-    before = pmap_state(p, f.index);
     e = resolve_locked(&f);
     lock_release(&p->lock);
     if (f.replaced.v)
-        drop_replaced(&f, before);
+        drop_replaced(&f);
     if (f.slow) {
         enum err failed = f.slow->backing->fill(f.slow);
 
@@ -252,7 +240,10 @@ void pmap_wake(struct pmap *p, u64 first, u64 last, enum err result)
 void pmap_fill_done(struct fill *fill, enum err result)
 {
     struct pmap *p = fill->pmap;
-    struct pmap_change c = filled_page(fill);
+    struct pmap_change c = {.gpa = pmap_gpa(fill->index),
+                            .to = fill->cached ? PAGE_CACHED : PAGE_PRIVATE,
+                            .frame = fill->frame,
+                            .prot = fill->cached ? SHOWN_PROT : GUEST_PROT};
 
     lock_acquire(&p->lock);
     if (fill->dropped || result)

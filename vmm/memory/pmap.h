@@ -13,7 +13,7 @@
 #include "vmm/memory/page.h"
 #include "vmm/memory/rmap.h"
 
-#define PMAP_FILLS 32                       /* slow fills in flight, of one VM */
+#define PMAP_FILLS 32                       /* fills in flight, of one VM */
 #define PMAP_LARGE (LARGE_SIZE / PAGE_SIZE) /* pages of a large mapping */
 
 struct thread;
@@ -35,7 +35,7 @@ struct pmap {
     u64 clears;                   /* how often all memory was taken away */
     u64 *dirty[DIRTY_CONSUMERS];  /* a bit a page; NULL: nobody wants to know */
     bool held;                    /* nobody waits for pages: see pmap_hold */
-    const struct backing *remote; /* of REMOTE and CACHED pages; slow */
+    const struct backing *remote; /* of REMOTE and CACHED pages */
     void *lender;                 /* the remote backing's */
     bool cache_reads;             /* a REMOTE page that is read becomes CACHED; else PRIVATE */
     /* Has every vCPU leave the guest or flush, so that none uses a translation from before the call. Called without
@@ -92,7 +92,7 @@ void pmap_cancel_wait(struct pmap *p, struct pmap_waiter *waiter);
  * E_STATE. For a VM that is to stop soon: an access that is given up so has had no effect, because a page that an
  * instruction has made sure of does not become REMOTE. What this host does by itself is still waited for. */
 void pmap_hold(struct pmap *p, bool on);
-/* For slow backings: the bytes are in fill->frame, or will not come. */
+/* For a remote backing: the bytes are in fill->frame, or will not come. */
 void pmap_fill_done(struct fill *fill, enum err result);
 
 /* --- for those who change pages; the lock is held --------------------------------------------------- */

@@ -115,60 +115,79 @@ static inline bool is_full(const struct mlx_sq *sq)
     return sq->posted == sq->limit;
 }
 
-static inline void note(struct mlx_sq *sq, u32 head, u64 wr_id, u8 opcode)
-{
-    struct mlx_send *w = &sq->work[head & sq->ring.mask];
-    u32 number = sq->posted;
-
-    sq->head = head + 1;
-    sq->posted = number + 1;
-    w->wr_id = wr_id;
-    w->number = number;
-    w->opcode = opcode;
-}
-
 /* A WQE of so many octowords is written. */
 static void posted(struct mlx_sq *sq, u64 wr_id, u8 opcode, u32 ds)
 {
-    note(sq, sq->head, wr_id, opcode);
+    sq->last = sq->head;
+    sq->work[sq->head++ & sq->ring.mask] = (struct mlx_send){wr_id, sq->posted++, opcode};
     for (u32 i = 1; i < mlx_blocks(ds); i++)
         sq->work[sq->head++ & sq->ring.mask].number = sq->posted ^ MLX_NO_SLOT;
 }
 
-/* What each opcode completes as, and what of them moves pages. */
+/* What each opcode completes as, and with which SGE it moves pages, if that is the only one. */
+#define NEVER UINT32_MAX
 static const struct {
     u8 completes; /* enum wc_opcode */
-    u8 page;      /* enum mlx_wqe_opcode, or 0 */
+    u8 page;      /* enum mlx_wqe_opcode */
+    u32 longer;   /* than so many bytes */
 } sends[] = {
-    [WR_RDMA_WRITE] = {WC_RDMA_WRITE, MLX_WQE_RDMA_WRITE},
-    [WR_RDMA_WRITE_WITH_IMM] = {WC_RDMA_WRITE, MLX_WQE_RDMA_WRITE_IMM},
-    [WR_SEND] = {WC_SEND, 0},
-    [WR_SEND_WITH_IMM] = {WC_SEND, 0},
-    [WR_RDMA_READ] = {WC_RDMA_READ, MLX_WQE_RDMA_READ},
-    [WR_ATOMIC_CMP_AND_SWP] = {WC_COMP_SWAP, 0},
-    [WR_ATOMIC_FETCH_AND_ADD] = {WC_FETCH_ADD, 0},
+    [WR_RDMA_WRITE] = {WC_RDMA_WRITE, MLX_WQE_RDMA_WRITE, MLX_INLINE_RDMA},
+    [WR_RDMA_WRITE_WITH_IMM] = {WC_RDMA_WRITE, MLX_WQE_RDMA_WRITE_IMM, MLX_INLINE_RDMA},
+    [WR_SEND] = {WC_SEND, 0, NEVER},
+    [WR_SEND_WITH_IMM] = {WC_SEND, 0, NEVER},
+    [WR_RDMA_READ] = {WC_RDMA_READ, MLX_WQE_RDMA_READ, 0},
+    [WR_ATOMIC_CMP_AND_SWP] = {WC_COMP_SWAP, 0, NEVER},
+    [WR_ATOMIC_FETCH_AND_ADD] = {WC_FETCH_ADD, 0, NEVER},
 };
 
-static NOINLINE enum err post_any(struct mlx_sq *sq, const struct verbs_send_wr *wr,
-                                  struct why *why)
+/* Any work, one or several blocks. */
+static void post_any(struct mlx_sq *sq, const struct verbs_send_wr *wr)
 {
-    if (is_full(sq))
-        return refuse_full(sq->most, "send", why);
     posted(sq, wr->wr_id, sends[wr->opcode].completes, mlx_wqe_send(&sq->ring, (u16)sq->head, wr));
-    return OK;
 }
 
-enum err mlx_post_send(struct verbs_qp *base, const struct verbs_send_wr *wr, struct why *why)
+/* The same for what comes most, with what changes kept in registers: pages, one behind the other, up to the ring's end. Returns
+ * how many; where that is none, the first is for post_any. */
+static u32 post_pages(struct mlx_sq *sq, const struct verbs_send_wr *wr, u32 count)
+{
+    const struct mlx_ring ring = sq->ring;
+    const u32 first = sq->head & ring.mask, ahead = sq->posted - sq->head;
+    const struct verbs_send_wr *begin = wr, *end = wr + MIN(count, ring.mask + 1 - first);
+    struct mlx_send *work = &sq->work[first];
+    u8 *wqe = mlx_block(&ring, first);
+    u32 head = sq->head;
+
+    for (; wr != end; wr++) {
+        u32 opcode = wr->opcode;
+
+        if (wr->num_sge != 1 || wr->sg_list->length <= sends[opcode].longer)
+            break;
+        mlx_put_page(&ring, wqe, (u16)head, wr, sends[opcode].page);
+        *work++ = (struct mlx_send){wr->wr_id, head + ahead, sends[opcode].completes};
+        wqe += MLX_WQEBB;
+        head++;
+    }
+    sq->last = head - 1;
+    sq->head = head;
+    sq->posted = head + ahead;
+    return (u32)(wr - begin);
+}
+
+u32 mlx_post_send(struct verbs_qp *base, const struct verbs_send_wr *wr, u32 count)
 {
     struct mlx_sq *sq = &of(base)->sq;
-    u32 head = sq->head, opcode = wr->opcode;
-    u8 page = sends[opcode].page;
+    u32 room = MIN(count, sq->limit - sq->posted), n = 0;
 
-    if (wr->num_sge != 1 || !page || wr->sg_list->length <= MLX_INLINE_RDMA || is_full(sq))
-        return post_any(sq, wr, why);
-    mlx_wqe_send_page(&sq->ring, (u16)head, wr, page);
-    note(sq, head, wr->wr_id, sends[opcode].completes);
-    return OK;
+    while (n < room) {
+        u32 run = post_pages(sq, &wr[n], room - n);
+
+        if (!run) {
+            post_any(sq, &wr[n]);
+            run = 1;
+        }
+        n += run;
+    }
+    return n;
 }
 
 enum err mlx_post_register(struct mlx_qp *qp, u64 wr_id, const struct mlx_umr *umr, struct why *why)
@@ -195,19 +214,24 @@ enum err mlx_post_nop(struct mlx_qp *qp, u64 wr_id, struct why *why)
     return OK;
 }
 
-enum err mlx_post_recv(struct verbs_qp *base, const struct verbs_recv_wr *wr, struct why *why)
+static void post_receive(struct mlx_rq *rq, const struct verbs_recv_wr *wr)
 {
-    struct mlx_rq *rq = &of(base)->rq;
-    u32 at = rq->posted & rq->mask, length = 0;
+    u32 at = rq->posted++ & rq->mask, length = 0;
 
-    if (rq->posted - rq->freed == rq->most)
-        return refuse_full(rq->most, "receive", why);
     for (u32 i = 0; i < wr->num_sge; i++)
         length += wr->sg_list[i].length;
     mlx_wqe_recv(rq->wqes + ((size_t)at * MLX_DS << rq->log_stride), 1u << rq->log_stride, wr);
     rq->work[at] = (struct mlx_recv){wr->wr_id, length};
-    rq->posted++;
-    return OK;
+}
+
+u32 mlx_post_recv(struct verbs_qp *base, const struct verbs_recv_wr *wr, u32 count)
+{
+    struct mlx_rq *rq = &of(base)->rq;
+    u32 room = MIN(count, rq->freed + rq->most - rq->posted);
+
+    for (u32 i = 0; i < room; i++)
+        post_receive(rq, &wr[i]);
+    return room;
 }
 
 /* --- doorbells ----------------------------------------------------------------------------------- */
@@ -215,16 +239,6 @@ enum err mlx_post_recv(struct verbs_qp *base, const struct verbs_recv_wr *wr, st
 static inline void set_record(u8 *record, u32 value)
 {
     __atomic_store_n((u32 *)(void *)record, __builtin_bswap32(value), __ATOMIC_RELEASE);
-}
-
-/* Where the WQE of the slot that was posted last begins. */
-static const u8 *last_wqe(const struct mlx_sq *sq)
-{
-    u32 block = sq->head - 1;
-
-    while (sq->work[block & sq->ring.mask].number != sq->posted - 1)
-        block--;
-    return mlx_block(&sq->ring, block);
 }
 
 /* The card may look at the record without having been rung, so WQEs are written by then. The registers are uncached: a write to
@@ -242,6 +256,7 @@ void mlx_doorbell(struct verbs_qp *base)
     if (qp->qps->dead)
         return;
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    *(volatile u64 *)(void *)(sq->doorbell + sq->turn) = *(const u64 *)(const void *)last_wqe(sq);
+    *(volatile u64 *)(void *)(sq->doorbell + sq->turn) =
+        *(const u64 *)(const void *)mlx_block(&sq->ring, sq->last);
     sq->turn ^= MLX_UAR_BF_SIZE;
 }

@@ -44,6 +44,7 @@ struct mlx_sq {
     struct mlx_send *work;
     u32 head,
         rung; /* blocks, running numbers: next to write; head when the doorbell was rung last */
+    u32 last; /* where the WQE that was posted last begins */
     u32 tail; /* no slot that is posted begins before this block */
     /* Slots, running numbers: next to post; oldest that is not free; where the queue is full. */
     u32 posted, freed, limit;
@@ -107,8 +108,8 @@ void mlx_qp_leave(struct mlx_qp *qp);
 struct mlx_qp *mlx_qp_find(const struct mlx_qps *qps, u32 qpn);
 
 /* Members of struct verbs_ops. */
-enum err mlx_post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, struct why *why);
-enum err mlx_post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, struct why *why);
+u32 mlx_post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 count) MUST_CHECK;
+u32 mlx_post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u32 count) MUST_CHECK;
 void mlx_doorbell(struct verbs_qp *qp);
 
 /* Work for the driver's own queue pairs; signalled. Not rung. */

@@ -79,12 +79,10 @@ extern const u8 mlx_wqe_flags[8]; /* by SEND_* */
 u32 mlx_wqe_send(const struct mlx_ring *r, u16 index, const struct verbs_send_wr *wr) MUST_CHECK;
 
 /* The same for what moves pages, as fast as can be: a WRITE or READ of one SGE that is too long to go in line. It takes one
- * block. opcode: enum mlx_wqe_opcode. */
-static inline void mlx_wqe_send_page(const struct mlx_ring *r, u16 index,
-                                     const struct verbs_send_wr *wr, u8 opcode)
+ * block, that of the index. opcode: enum mlx_wqe_opcode. */
+static inline void mlx_put_page(const struct mlx_ring *r, u8 *wqe, u16 index,
+                                const struct verbs_send_wr *wr, u32 opcode)
 {
-    u8 *wqe = mlx_block(r, index);
-
     mlx_put_data(wqe + 2 * MLX_DS, *wr->sg_list);
     mlx_put_raddr(wqe + MLX_DS, wr->remote_addr, wr->rkey);
     mlx_put_ctrl(r, wqe, index, opcode, 3, mlx_wqe_flags[wr->send_flags], wr->imm);

@@ -103,7 +103,7 @@ enum err roce_modify_qp(struct verbs_qp *qp, enum verbs_qp_state state,
 enum verbs_qp_state roce_query_qp(struct verbs_qp *qp);
 void roce_destroy_qp(struct verbs_qp *qp, struct verbs_done *done);
 /* device_work.c */
-enum err roce_post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, struct why *why);
-enum err roce_post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, struct why *why);
+u32 roce_post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 count);
+u32 roce_post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u32 count);
 void roce_doorbell(struct verbs_qp *qp);
 extern const struct rc_ops roce_rc_ops;

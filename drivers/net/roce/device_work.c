@@ -12,15 +12,8 @@ static void copy_sges(struct rc_sge *to, const struct verbs_sge *from, u32 count
     }
 }
 
-enum err roce_post_send(struct verbs_qp *base, const struct verbs_send_wr *wr, struct why *why)
+static void fill_send(struct rc_wr *slot, const struct verbs_send_wr *wr)
 {
-    struct roce_qp *qp = roce_qp_of(base);
-    struct rc_wr *slot;
-
-    if (qp->send_posted - qp->send_free == base->max_send_wr)
-        return why_set(why, E_NOMEM, "the send queue of %u is full: poll its completions",
-                       base->max_send_wr);
-    slot = &qp->send[qp->send_posted % base->max_send_wr];
     slot->wr_id = wr->wr_id;
     slot->opcode = (u8)wr->opcode;
     slot->flags = (u8)wr->send_flags;
@@ -31,24 +24,33 @@ enum err roce_post_send(struct verbs_qp *base, const struct verbs_send_wr *wr, s
     slot->compare_add = wr->compare_add;
     slot->swap = wr->swap;
     copy_sges(slot->sge, wr->sg_list, wr->num_sge, &slot->length);
-    qp->send_posted++;
-    return OK;
 }
 
-enum err roce_post_recv(struct verbs_qp *base, const struct verbs_recv_wr *wr, struct why *why)
+u32 roce_post_send(struct verbs_qp *base, const struct verbs_send_wr *wr, u32 count)
 {
     struct roce_qp *qp = roce_qp_of(base);
-    struct rc_recv *slot;
+    u32 most = base->max_send_wr, room = MIN(count, qp->send_free + most - qp->send_posted);
 
-    if (qp->recv_posted - qp->recv_free == base->max_recv_wr)
-        return why_set(why, E_NOMEM, "the receive queue of %u is full: poll its completions",
-                       base->max_recv_wr);
-    slot = &qp->recv[qp->recv_posted % base->max_recv_wr];
+    for (u32 i = 0; i < room; i++)
+        fill_send(&qp->send[qp->send_posted++ % most], &wr[i]);
+    return room;
+}
+
+static void fill_recv(struct rc_recv *slot, const struct verbs_recv_wr *wr)
+{
     slot->wr_id = wr->wr_id;
     slot->sge_count = (u8)wr->num_sge;
     copy_sges(slot->sge, wr->sg_list, wr->num_sge, &slot->length);
-    qp->recv_posted++;
-    return OK;
+}
+
+u32 roce_post_recv(struct verbs_qp *base, const struct verbs_recv_wr *wr, u32 count)
+{
+    struct roce_qp *qp = roce_qp_of(base);
+    u32 most = base->max_recv_wr, room = MIN(count, qp->recv_free + most - qp->recv_posted);
+
+    for (u32 i = 0; i < room; i++)
+        fill_recv(&qp->recv[qp->recv_posted++ % most], &wr[i]);
+    return room;
 }
 
 void roce_doorbell(struct verbs_qp *base)

@@ -374,14 +374,12 @@ static u8 *local(const struct verbs_sge *sge)
     return phys_to_virt(HPA(sge->addr)); /* the local DMA key is all that Ferry uses */
 }
 
-static enum err post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, struct why *why)
+static void post_one_send(struct fqp *q, const struct verbs_send_wr *wr)
 {
-    struct fqp *q = qp_of(qp);
-    struct fwr *w = &q->send[q->send_head % qp->max_send_wr], *before;
+    u32 most = q->base.max_send_wr;
+    struct fwr *w = &q->send[q->send_head % most], *before;
     struct fabric *f = q->device->fabric;
 
-    if (q->send_head - q->send_tail == qp->max_send_wr)
-        return why_set(why, E_NOMEM, "the send queue is full");
     *w = (struct fwr){.wr = *wr, .since = time_now()};
     for (u32 i = 0; i < wr->num_sge; i++) {
         w->sge[i] = wr->sg_list[i];
@@ -390,7 +388,7 @@ static enum err post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, s
     w->execute_at = time_now() + delay(f);
     if (fabric_below(f, 100) < f->lose) /* a packet, which is sent again */
         w->execute_at += fabric_below(f, LATE);
-    before = &q->send[(q->send_head - 1) % qp->max_send_wr];
+    before = &q->send[(q->send_head - 1) % most];
     if (q->send_head != q->send_tail && w->execute_at < before->execute_at)
         w->execute_at = before->execute_at;
     q->send_head++;
@@ -398,25 +396,39 @@ static enum err post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, s
         q->writes = true;
         q->device->writes.posted++;
     }
-    if (q->state == QPS_ERR)
-        flush(q);
-    return OK;
 }
 
-static enum err post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, struct why *why)
+static u32 post_send(struct verbs_qp *qp, const struct verbs_send_wr *wr, u32 count)
 {
     struct fqp *q = qp_of(qp);
-    struct frecv *r = &q->recv[q->recv_head % qp->max_recv_wr];
+    u32 room = MIN(count, q->send_tail + qp->max_send_wr - q->send_head);
 
-    if (q->recv_head - q->recv_tail == qp->max_recv_wr)
-        return why_set(why, E_NOMEM, "the receive queue is full");
+    for (u32 i = 0; i < room; i++)
+        post_one_send(q, &wr[i]);
+    if (q->state == QPS_ERR)
+        flush(q);
+    return room;
+}
+
+static void post_one_recv(struct fqp *q, const struct verbs_recv_wr *wr)
+{
+    struct frecv *r = &q->recv[q->recv_head++ % q->base.max_recv_wr];
+
     *r = (struct frecv){.wr_id = wr->wr_id};
     if (wr->num_sge)
         r->sge = wr->sg_list[0];
-    q->recv_head++;
+}
+
+static u32 post_recv(struct verbs_qp *qp, const struct verbs_recv_wr *wr, u32 count)
+{
+    struct fqp *q = qp_of(qp);
+    u32 room = MIN(count, q->recv_tail + qp->max_recv_wr - q->recv_head);
+
+    for (u32 i = 0; i < room; i++)
+        post_one_recv(q, &wr[i]);
     if (q->state == QPS_ERR)
         flush(q);
-    return OK;
+    return room;
 }
 
 static void doorbell(struct verbs_qp *qp)

@@ -62,9 +62,8 @@ static void fill(struct verbs_send_wr wr[BATCH], struct verbs_sge sge[BATCH])
 
 COUNTED static void post(const struct verbs_send_wr *wr)
 {
-    for (u32 i = 0; i < BATCH; i++)
-        if (mlx_post_send(&qp.base, &wr[i], NULL) != OK)
-            abort();
+    if (mlx_post_send(&qp.base, wr, BATCH) != BATCH)
+        abort();
     mlx_doorbell(&qp.base);
 }
 
