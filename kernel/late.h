@@ -1,4 +1,4 @@
-/* Timers that ran late, and whose fault it was. A CPU that halted or was in a guest when its timer fell due
+/* Timers that ran late, and whose fault it was. A CPU that idled or was in a guest when its timer fell due
  * waited for the interrupt: then the machine stood still (firmware, a hypervisor below, an emulator), and
  * its guests missed that time. Else a thread kept the CPU without a yield, which is a fault of Ferry's.
  * Both are logged from LATE_LIMIT on. */
@@ -8,7 +8,7 @@
 
 #define LATE_LIMIT MSEC(100)
 
-/* Before this CPU halts or enters a guest, and when what ended that has been dealt with. */
+/* Before this CPU idles or enters a guest, and when what ended that has been dealt with. */
 static inline void late_wait_begin(struct cpu *c)
 {
     c->waits_since = arch_tsc();

@@ -317,15 +317,16 @@ static NORETURN void idle_loop(void)
     for (;;) {
         u64 start = time_now();
 
+        late_wait_begin(c); /* from here on, not from the halt: nothing here keeps the CPU */
         lock_acquire(&sched_lock);
         if (!list_empty(&ready)) {
+            late_wait_end(c);
             switch_away();
             continue;
         }
         c->idling = true;
         c->resched = false;
         lock_release(&sched_lock);
-        late_wait_begin(c);
         arch_idle();
         c->idle_ns += time_now() - start;
         timer_run();
