@@ -5,7 +5,7 @@
 
 #define OWN_PORT    (RDMA_PORT + 1)
 #define ASK_PERIOD  MSEC(300)
-#define ASK_TIME    SEC(10)
+#define ASK_TIME    SEC(5)
 #define LOOK_PERIOD MSEC(20)
 #define CTRL_C      3
 
