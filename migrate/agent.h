@@ -86,6 +86,7 @@ struct peer {
     struct link *link; /* OPENED, UP */
     struct lock lock;  /* state and link, against faults of other threads; after a borrow's */
     struct hello_session session;
+    struct hello_seen seen;
     struct hello opened; /* what was sent last: open or accept */
     u64 incarnation;     /* of the boot that was met last; 0: none yet */
     u64 next;            /* when there is something to do */

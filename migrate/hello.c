@@ -2,7 +2,8 @@
 #include "kernel/string.h"
 #include "kernel/timer.h"
 
-#define SLOT SEC(10)
+#define SLOT        SEC(10)
+#define FRESH_SLOTS 2 /* that a nonce is good for: its own, and the next one */
 
 static bool is_name(const char name[CONFIG_NAME])
 {
@@ -83,13 +84,30 @@ bool hello_is_fresh(const struct key *own, ip4_t from, const struct hello *h, u6
 
     if (!mac_matches(&cookie, &h->cookie))
         return false;
-    for (u64 back = 0; back < 2; back++) {
+    for (u64 back = 0; back < FRESH_SLOTS; back++) {
         struct hello_nonce n = hello_nonce_for(own, from, &h->session, hello_slot(now) - back);
 
         if (!memcmp(&n, &h->session.nonce[1], sizeof(n)))
             return true;
     }
     return false;
+}
+
+bool hello_is_first(struct hello_seen *seen, const struct hello_session *s, u64 now)
+{
+    unsigned room = HELLO_SESSIONS;
+
+    for (unsigned i = 0; i < HELLO_SESSIONS; i++) {
+        if (seen->session[i].until <= now)
+            room = i;
+        else if (!memcmp(&seen->session[i].nonce, &s->nonce[1], sizeof(s->nonce[1])))
+            return false;
+    }
+    if (room == HELLO_SESSIONS)
+        return false;
+    seen->session[room].nonce = s->nonce[1];
+    seen->session[room].until = now + FRESH_SLOTS * SLOT;
+    return true;
 }
 
 static struct key session_key(const struct hello_session *s, const struct key *common,

@@ -6,7 +6,8 @@
  *     open      all of that again, the asker's end, and a MAC by the common key
  *     accept    the answerer's end, and a MAC
  *
- * Lost ones are repeated: ask and open by who begins; accept answers each open of the same session.
+ * Lost ones are repeated: ask and open by who begins; accept answers each open of the session that is there. An open of
+ * one that has ended is refused: it came late, or somebody says it again.
  * The keys of a session are derived (HKDF) from the common key, both nonces, names and incarnations. Pure functions. */
 #pragma once
 #include "drivers/net/ip/packet.h"
@@ -67,6 +68,18 @@ struct mac hello_cookie_for(const struct key *own, ip4_t from, const struct hell
 u64 hello_slot(u64 now);
 /* Was this session's nonce given to that address lately? */
 bool hello_is_fresh(const struct key *own, ip4_t from, const struct hello *h, u64 now);
+
+/* The sessions that one peer has opened lately, by the answerer's nonce: each is opened once, as its keys are. Zeroed at
+ * first. A peer that opens HELLO_SESSIONS within the time that a nonce is fresh has to wait. */
+#define HELLO_SESSIONS 32
+struct hello_seen {
+    struct {
+        struct hello_nonce nonce;
+        u64 until; /* ns */
+    } session[HELLO_SESSIONS];
+};
+/* Notes that a session, which is fresh, is opened. false: it was opened before, or there is no room to note it. */
+bool hello_is_first(struct hello_seen *seen, const struct hello_session *s, u64 now) MUST_CHECK;
 
 void hello_seal(struct hello *h, const struct key *common);
 bool hello_is_authentic(const struct hello *h, const struct key *common);

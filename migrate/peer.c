@@ -164,7 +164,8 @@ static void answer_open(struct peer *p, ip4_t from, const struct hello *h)
         return;
     }
     if (!hello_is_fresh(&a->cookie_key, from, h, time_now()) || !hello_is_authentic(h, &p->key) ||
-        h->session.incarnation[1] != a->incarnation) {
+        h->session.incarnation[1] != a->incarnation ||
+        !hello_is_first(&p->seen, &h->session, time_now())) {
         p->refused++;
         return;
     }

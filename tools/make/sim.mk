@@ -20,6 +20,7 @@ sim: $(B)/sim/roce ## two hosts on a bad line, for SEEDS (2000) seeds from FIRST
 sim-migrate: $(B)/sim/migrate ## VMs move between hosts that fail, for SEEDS (2000) seeds from FIRST (1) on
 	@$(B)/sim/migrate $(FIRST) $(SEEDS) $(VERBOSE)
 	@$(B)/sim/migrate 211865 1 # two links end at once
+	@$(B)/sim/migrate 213328 1 # an open comes late, of a session that has ended
 	@$(B)/sim/migrate --sweep
 	@$(B)/sim/migrate --used
 	@$(B)/sim/migrate --large
