@@ -3,12 +3,15 @@
 An emulator is a child of this process, dies with it, and has its serial line on a socket. Nothing here
 knows Ferry; host.py does.
 """
+import contextlib
 import ctypes
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -36,6 +39,40 @@ def free_port():
         return s.getsockname()[1]
 
 
+def _relay(emulator, test):
+    """Until either end is closed."""
+    said = b""
+    while True:
+        ready, room, _ = select.select([emulator, test], [test] if said else [], [])
+        if test in ready:
+            typed = test.recv(65536)
+            if not typed:
+                break
+            emulator.sendall(typed)
+        if emulator in ready:
+            more = emulator.recv(65536)
+            if not more:
+                test.sendall(said)
+                break
+            said += more
+        if room:
+            said = said[test.send(said):]
+    emulator.close()
+    test.close()
+
+
+def unhurried(line):
+    """A serial line that always takes what the emulator says, as a real one does, also while no test reads it. (A socket
+    that nobody reads is full after 277 bytes that come one by one, and the rest is lost.)"""
+    ours, theirs = socket.socketpair()
+
+    def relay():
+        with contextlib.suppress(OSError):
+            _relay(line, theirs)
+    threading.Thread(target=relay, daemon=True).start()
+    return ours
+
+
 def connect(address, process, limit=15):
     """Connects to an emulator's serial socket as soon as it listens."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
@@ -44,7 +81,7 @@ def connect(address, process, limit=15):
         s = socket.socket(family)
         try:
             s.connect(address)
-            return s
+            return unhurried(s)
         except OSError as e:
             s.close()
             if process.poll() is not None:
