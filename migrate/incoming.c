@@ -438,7 +438,6 @@ static enum err make_state_room(struct move *m, u64 size, struct why *why)
         heap_free(frame);
         return why_set(why, E_NOMEM, "no memory for the VM's state");
     }
-    memset(phys_to_virt(in->state_frames), 0, PAGE_SIZE << in->state_order);
     for (u64 i = 0; i < init.frame_count; i++)
         frame[i] = HPA(in->state_frames.v + i * PAGE_SIZE);
     init.frames = frame;

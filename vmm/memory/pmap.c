@@ -127,7 +127,7 @@ static bool is_lent(enum page_state s)
 }
 
 /* A SHARED page is in the list of its frame, where neighbours reach it, from here on until it is out of it again. */
-static void set_state(struct pmap *p, struct page *page, enum page_state to, u32 slot)
+static void set_state(struct pmap *p, u64 index, struct page *page, enum page_state to, u32 slot)
 {
     enum page_state from = page->state;
     const char *reason;
@@ -135,8 +135,8 @@ static void set_state(struct pmap *p, struct page *page, enum page_state to, u32
     if (from == to)
         return;
     if (!page_may_become(from, to, &reason))
-        panic("a page of VM %u goes from %s to %s: %s", p->owner, page_state_name[from],
-              page_state_name[to], reason);
+        panic("page %llx of VM %u goes from %s to %s: %s", (unsigned long long)index, p->owner,
+              page_state_name[from], page_state_name[to], reason);
     p->count[from] -= from != PAGE_EMPTY;
     p->count[to] += to != PAGE_EMPTY;
     p->frames += (u64)owns_frame(to) - owns_frame(from);
@@ -197,7 +197,7 @@ u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
     if (from == PAGE_SHARED)
         rmap_remove(shown_by(p, old), p, index);
     for (u64 i = 0; i < pages; i++)
-        set_state(p, page + i, c->to, c->slot);
+        set_state(p, index + i, page + i, c->to, c->slot);
     if (c->to == PAGE_SHARED)
         rmap_add(c->frame, p, index);
     if (c->prot & PROT_WRITE || (format->present(old) && old & format->dirty))

@@ -6,6 +6,7 @@
  *     migrate --large              three trips of a larger VM, without faults
  *     migrate --boots              hosts that boot together, with the same VMs in their ferry.cfg
  *     migrate --single             each fault at each event of one migration
+ *     migrate --damaged            the VM's state is changed at the target, at each event of the hand-off
  *     migrate --pairs              each pair of faults at the events of the hand-off
  *
  * Each run moves VM one from host A to host B, lets it be used there, and fetches what was left behind. In some, the others
@@ -22,7 +23,9 @@
 #undef PROT_WRITE
 #undef PROT_EXEC
 #include "kernel/frames.h"
+#include "kernel/string.h"
 #include "kernel/timer.h"
+#include "migrate/incoming.h"
 #include "migrate/outgoing.h"
 #include "world.h"
 
@@ -34,7 +37,18 @@
 #define QUIET_LATE MSEC(1)
 #define LIMIT      20 /* seconds of the CPU's, for a run */
 
-enum fault_kind { CUT, CUT_LONG, KILL_A, KILL_B, CANCEL, RECALL, CHANGED, TWICE, FAULT_KINDS };
+enum fault_kind {
+    CUT,
+    CUT_LONG,
+    KILL_A,
+    KILL_B,
+    CANCEL,
+    RECALL,
+    CHANGED,
+    TWICE,
+    FAULT_KINDS,
+    DAMAGED = FAULT_KINDS
+};
 static const char *const fault_name[] = {"the link is cut for 300 ms",
                                          "the link is cut for 9 s",
                                          "host A is killed, and back after 3 s",
@@ -42,7 +56,8 @@ static const char *const fault_name[] = {"the link is cut for 300 ms",
                                          "the migration is cancelled",
                                          "host A recalls what it lends",
                                          "a message arrives changed",
-                                         "a message arrives twice"};
+                                         "a message arrives twice",
+                                         "the VM's state is changed at the target"};
 
 struct fault {
     enum fault_kind kind;
@@ -65,6 +80,7 @@ static struct world w;
 static struct plan plan;
 static bool trace;
 static u64 committed_events[2]; /* the hand-off's first and last, of a run without faults */
+static bool state_refused;      /* by the target, in the last run */
 
 /* A host whose power is gone frees nothing. */
 const char *__asan_default_options(void);
@@ -165,6 +181,14 @@ static void populate(void)
 
 /* --- faults ------------------------------------------------------------------------------------------------ */
 
+/* Somebody who has the state's key changes it where it lies, or the memory is bad. */
+static void damage_state(const struct agent *target)
+{
+    for (unsigned k = 0; k < AGENT_MOVES; k++)
+        if (target->in[k].in)
+            *(u8 *)phys_to_virt(target->in[k].in->state_frames) ^= 1;
+}
+
 static void strike(struct fault *f)
 {
     struct why why;
@@ -201,6 +225,7 @@ static void strike(struct fault *f)
         break;
     case CHANGED: fabric_forge(w.fabric, FORGERY_CHANGED); break;
     case TWICE: fabric_forge(w.fabric, FORGERY_TWICE); break;
+    case DAMAGED: damage_state(w.host[1].agent); break;
     default: break;
     }
 }
@@ -324,6 +349,9 @@ static void judge_vm(const struct oracle *o)
 
 static void judge(void)
 {
+    if (w.host[1].alive)
+        for (unsigned k = 0; k < AGENT_MOVES; k++)
+            state_refused |= str_starts(w.host[1].agent->in[k].text, "its state is not");
     for (unsigned i = 0; i < WORLD_VMS; i++)
         if (w.oracle[i].exists)
             judge_vm(&w.oracle[i]);
@@ -382,6 +410,7 @@ static u64 pause_length(void)
 static void one_run(void)
 {
     memset(committed_events, 0, sizeof(committed_events));
+    state_refused = false;
     world_create(&w, plan.seed);
     w.trace = trace;
     w.guest_every = plan.large && plan.seed % 4 == 0 ? 200 : USEC(5);
@@ -496,14 +525,25 @@ static void single_run(u64 n)
     one_run();
 }
 
-static u64 pair_first, pair_events;
+static u64 handoff_first, handoff_events;
+
+static void damaged_run(u64 n)
+{
+    static unsigned refused;
+
+    plan = (struct plan){.seed = 1, .faults = 1, .trips = 1};
+    plan.fault[0] = (struct fault){.kind = DAMAGED, .event = handoff_first + n};
+    one_run();
+    refused += state_refused;
+    expect(n + 1 < handoff_events || refused, "a damaged state was never refused");
+}
 
 static void pair_run(u64 n)
 {
     plan = (struct plan){.seed = 1, .faults = 2, .trips = 1};
     plan.fault[0] = (struct fault){.kind = (enum fault_kind)(n % FAULT_KINDS),
-                                   .event = pair_first + n / FAULT_KINDS % pair_events};
-    n /= FAULT_KINDS * pair_events;
+                                   .event = handoff_first + n / FAULT_KINDS % handoff_events};
+    n /= FAULT_KINDS * handoff_events;
     plan.fault[1] = (struct fault){.kind = (enum fault_kind)(n % FAULT_KINDS),
                                    .event = plan.fault[0].event + n / FAULT_KINDS};
     one_run();
@@ -516,6 +556,13 @@ static void measure(void)
     events_in_all = w.events;
     if (committed_events[1] < committed_events[0])
         committed_events[1] = committed_events[0];
+}
+
+static void measure_handoff(void)
+{
+    measure();
+    handoff_first = committed_events[0];
+    handoff_events = committed_events[1] - committed_events[0] + 2;
 }
 
 static struct vm *sweeper;
@@ -700,11 +747,13 @@ int main(int argc, char **argv)
         measure();
         return in_batches((MIN(events_in_all, 400) + 1) * FAULT_KINDS, single_run);
     }
+    if (argc > 1 && !strcmp(argv[1], "--damaged")) {
+        measure_handoff();
+        return in_batches(handoff_events, damaged_run);
+    }
     if (argc > 1 && !strcmp(argv[1], "--pairs")) {
-        measure();
-        pair_first = committed_events[0];
-        pair_events = committed_events[1] - committed_events[0] + 2;
-        return in_batches(pair_events * FAULT_KINDS * pair_events * FAULT_KINDS, pair_run);
+        measure_handoff();
+        return in_batches(handoff_events * FAULT_KINDS * handoff_events * FAULT_KINDS, pair_run);
     }
     first_seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
     return in_batches(argc > 2 ? strtoull(argv[2], NULL, 0) : 100, random_run);
