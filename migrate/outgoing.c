@@ -306,7 +306,6 @@ static enum err save_state(struct move *m, struct why *why)
     if (!o->state.v)
         return why_set(why, E_NOMEM, "no %llu KiB in one piece for the VM's state",
                        (unsigned long long)(PAGE_SIZE << order) >> 10);
-    memset(phys_to_virt(o->state), 0, PAGE_SIZE << order);
     return ops_of(m)->save(m->vm, phys_to_virt(o->state), &o->state_size);
 }
 

@@ -40,36 +40,31 @@ def free_port():
 
 
 def _relay(emulator, test):
-    """Until either end is closed."""
+    """Until either end is closed; the other one is then, too."""
     said = b""
-    while True:
-        ready, room, _ = select.select([emulator, test], [test] if said else [], [])
-        if test in ready:
-            typed = test.recv(65536)
-            if not typed:
-                break
-            emulator.sendall(typed)
-        if emulator in ready:
-            more = emulator.recv(65536)
-            if not more:
-                test.sendall(said)
-                break
-            said += more
-        if room:
-            said = said[test.send(said):]
-    emulator.close()
-    test.close()
+    with contextlib.suppress(OSError), emulator, test:
+        while True:
+            ready, room, _ = select.select([emulator, test], [test] if said else [], [])
+            if test in ready:
+                typed = test.recv(65536)
+                if not typed:
+                    return
+                emulator.sendall(typed)
+            if emulator in ready:
+                more = emulator.recv(65536)
+                if not more:
+                    test.sendall(said)
+                    return
+                said += more
+            if room:
+                said = said[test.send(said):]
 
 
 def unhurried(line):
     """A serial line that always takes what the emulator says, as a real one does, also while no test reads it. (A socket
     that nobody reads is full after 277 bytes that come one by one, and the rest is lost.)"""
     ours, theirs = socket.socketpair()
-
-    def relay():
-        with contextlib.suppress(OSError):
-            _relay(line, theirs)
-    threading.Thread(target=relay, daemon=True).start()
+    threading.Thread(target=_relay, args=(line, theirs), daemon=True).start()
     return ours
 
 

@@ -181,7 +181,7 @@ static void populate(void)
 
 /* --- faults ------------------------------------------------------------------------------------------------ */
 
-/* Somebody who has the state's key changes it where it lies, or the memory is bad. */
+/* As somebody could who has the rkey of its room, or bad memory. */
 static void damage_state(const struct agent *target)
 {
     for (unsigned k = 0; k < AGENT_MOVES; k++)
@@ -723,7 +723,7 @@ static void planned_run(int argc, char **argv)
     plan = (struct plan){.seed = strtoull(argv[0], NULL, 0), .trips = 1};
     for (int i = 1; i + 1 < argc && plan.faults < FAULTS; i += 2)
         plan.fault[plan.faults++] =
-            (struct fault){.kind = (enum fault_kind)(atoi(argv[i]) % FAULT_KINDS),
+            (struct fault){.kind = (enum fault_kind)(atoi(argv[i]) % COUNT_OF(fault_name)),
                            .event = strtoull(argv[i + 1], NULL, 0)};
     one_run();
 }
