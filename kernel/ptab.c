@@ -10,9 +10,14 @@ static unsigned index_at(u64 address, unsigned level)
     return address >> (PAGE_SHIFT + 9 * (level - 1)) & 511;
 }
 
-static u64 *table_of(const struct ptab *t, u64 entry)
+static bool is_present(const struct ptab *t, u64 entry)
 {
-    return phys_to_virt(t->format->address(entry));
+    return entry & t->format->present;
+}
+
+static u64 *table_of(u64 entry)
+{
+    return phys_to_virt(ptab_address(entry));
 }
 
 enum err ptab_create(struct ptab *t, const struct ptab_format *format)
@@ -26,8 +31,8 @@ enum err ptab_create(struct ptab *t, const struct ptab_format *format)
 static void destroy_level(struct ptab *t, u64 *table, unsigned level)
 {
     for (unsigned i = 0; level > 1 && i < 512; i++)
-        if (t->format->present(table[i]) && !t->format->is_leaf(table[i], level))
-            destroy_level(t, table_of(t, table[i]), level - 1);
+        if (is_present(t, table[i]) && !ptab_is_leaf(table[i], level))
+            destroy_level(t, table_of(table[i]), level - 1);
     frame_put(virt_to_phys(table));
     t->tables--;
 }
@@ -52,11 +57,11 @@ static u64 *walk(const struct ptab *t, u64 address, unsigned *level)
             return e;
         if (!*e)
             return NULL;
-        if (at < LEVELS && t->format->is_leaf(*e, at)) {
+        if (at < LEVELS && ptab_is_leaf(*e, at)) {
             *level = at;
             return e;
         }
-        table = table_of(t, *e);
+        table = table_of(*e);
     }
 }
 
@@ -67,17 +72,17 @@ enum err ptab_prepare(struct ptab *t, u64 address, unsigned level)
     for (unsigned at = LEVELS; at > level; at--) {
         u64 *e = &table[index_at(address, at)];
 
-        if (!t->format->present(*e)) {
+        if (!is_present(t, *e)) {
             hpa_t frame = frame_alloc(0, FRAME_PAGE_TABLE, 0);
 
             if (!frame.v)
                 return E_NOMEM;
             t->tables++;
-            __atomic_store_n(e, t->format->table(frame), __ATOMIC_RELEASE);
-        } else if (at < LEVELS && t->format->is_leaf(*e, at)) {
+            __atomic_store_n(e, frame.v | t->format->table, __ATOMIC_RELEASE);
+        } else if (at < LEVELS && ptab_is_leaf(*e, at)) {
             return E_EXIST;
         }
-        table = table_of(t, *e);
+        table = table_of(*e);
     }
     return OK;
 }
@@ -116,7 +121,20 @@ u64 ptab_lookup(const struct ptab *t, u64 address, unsigned *level)
     *level = 1;
     e = walk(t, address, level);
     value = e ? __atomic_load_n(e, __ATOMIC_RELAXED) : 0;
-    return t->format->present(value) ? value : 0;
+    return is_present(t, value) ? value : 0;
+}
+
+void ptab_frames(const struct ptab *t, u64 address, u64 pages, hpa_t frame[])
+{
+    unsigned level = 1;
+    const u64 *e = walk(t, address, &level);
+
+    for (u64 i = 0; i < pages; i++) {
+        u64 entry = !e ? 0 : __atomic_load_n(level == 1 ? &e[i] : e, __ATOMIC_RELAXED);
+
+        frame[i] =
+            is_present(t, entry) ? ptab_frame_at(entry, level, address + i * PAGE_SIZE) : HPA(0);
+    }
 }
 
 void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
@@ -130,7 +148,7 @@ void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
         u64 stop = e && level == 1 ? MIN(end, ALIGN_DOWN(from, LARGE_SIZE) + LARGE_SIZE) : from + 1;
 
         for (u64 i = 0; from < stop; i++, from = ALIGN_DOWN(from, size) + size)
-            if (e && t->format->present(e[i]))
+            if (e && is_present(t, e[i]))
                 fn(ctx, from, level, &e[i]);
     }
 }
@@ -154,8 +172,8 @@ void ptab_each_used_leaf(struct ptab *t, u64 from, u64 end,
         u64 *e = walk(t, from, &level);
         u64 size = PAGE_SIZE << 9 * (level - 1), next = ALIGN_DOWN(from, size) + size;
 
-        if (e && t->format->present(*e)) {
-            if (t->format->is_leaf(*e, level))
+        if (e && is_present(t, *e)) {
+            if (ptab_is_leaf(*e, level))
                 fn(ctx, from, level, e);
             else if (take_used(t, e))
                 ptab_each_leaf(t, from, MIN(next, end), fn, ctx);
@@ -169,7 +187,7 @@ bool ptab_has_table(const struct ptab *t, u64 address, unsigned level)
     unsigned at = level;
     u64 *e = walk(t, address, &at);
 
-    return e && at == level && t->format->present(*e) && !t->format->is_leaf(*e, level);
+    return e && at == level && is_present(t, *e) && !ptab_is_leaf(*e, level);
 }
 
 enum err ptab_split(struct ptab *t, u64 address)
@@ -185,12 +203,13 @@ enum err ptab_split(struct ptab *t, u64 address)
     if (!frame.v)
         return E_NOMEM;
     table = phys_to_virt(frame);
-    to = t->format->address(*e);
+    to = ptab_address(*e);
     prot = t->format->prot(*e);
     for (unsigned i = 0; i < 512; i++)
         table[i] = t->format->leaf(HPA(to.v + i * PAGE_SIZE), prot, MEMORY_WB, 1);
     t->tables++;
-    bits = __atomic_exchange_n(e, t->format->table(frame) | t->format->accessed, __ATOMIC_SEQ_CST);
+    bits =
+        __atomic_exchange_n(e, frame.v | t->format->table | t->format->accessed, __ATOMIC_SEQ_CST);
     bits &= t->format->dirty | t->format->accessed;
     for (unsigned i = 0; bits && i < 512; i++)
         __atomic_or_fetch(&table[i], bits, __ATOMIC_RELAXED);
@@ -199,6 +218,6 @@ enum err ptab_split(struct ptab *t, u64 address)
 
 void ptab_free_table(struct ptab *t, u64 entry)
 {
-    frame_put(t->format->address(entry));
+    frame_put(ptab_address(entry));
     t->tables--;
 }

@@ -1,5 +1,6 @@
 /* Page tables: one walker for host paging, EPT and NPT. What an entry looks like is the business of
- * a format (arch/x86_64/cpu/paging.c, vmx/ept.c, svm/npt.c); the tree is the same in all three:
+ * a format (arch/x86_64/cpu/paging.c, vmx/ept.c, svm/npt.c); the tree is the same in all three, and so are where an
+ * entry has its frame and how a leaf above level 1 is told from a table:
  *
  *      47     39 38     30 29     21 20     12 11         0
  *     +---------+---------+---------+---------+------------+
@@ -22,14 +23,29 @@ enum memory_type { MEMORY_WB, MEMORY_UC };
 struct ptab_format {
     const char *name;
     u64 (*leaf)(hpa_t to, u32 prot, enum memory_type type, unsigned level);
-    u64 (*table)(hpa_t to);
-    bool (*present)(u64 entry);
-    bool (*is_leaf)(u64 entry, unsigned level); /* of a present entry at level 1 to 3 */
-    hpa_t (*address)(u64 entry);                /* of a present entry: frame or table */
-    u32 (*prot)(u64 entry);                     /* PROT_* of a leaf */
-    u64 dirty;    /* the bit of a leaf that the CPU sets when it writes */
-    u64 accessed; /* that it sets whenever it uses the leaf */
+    u32 (*prot)(u64 entry); /* PROT_* of a leaf */
+    u64 table;              /* the bits of an entry for a table, beside its address */
+    u64 present;            /* any of these bits: it is */
+    u64 dirty;              /* the bit of a leaf that the CPU sets when it writes */
+    u64 accessed;           /* that it sets whenever it uses the leaf */
 };
+
+/* Of a present entry: the frame, or the table. */
+static inline hpa_t ptab_address(u64 entry)
+{
+    return HPA(entry & 0x000ffffffffff000ull);
+}
+/* Of a present entry at level 1 to 3. */
+static inline bool ptab_is_leaf(u64 entry, unsigned level)
+{
+    return level == 1 || entry & BIT(7);
+}
+
+/* The 4 KiB frame at that address, of a leaf that covers it. */
+static inline hpa_t ptab_frame_at(u64 entry, unsigned level, u64 address)
+{
+    return HPA(ptab_address(entry).v + (level > 1 ? address & LARGE_MASK & ~PAGE_MASK : 0));
+}
 
 struct ptab {
     const struct ptab_format *format;
@@ -55,7 +71,9 @@ enum err ptab_map(struct ptab *t, u64 address, unsigned level, hpa_t to, u32 pro
 u64 ptab_clear(struct ptab *t, u64 address, unsigned *level);
 /* The leaf that covers the address, with its level; 0 if there is none. */
 u64 ptab_lookup(const struct ptab *t, u64 address, unsigned *level);
-/* Calls fn for every present leaf in [from, end), in order; it may clear bits of the entry, atomically. */
+/* The frames of that many pages from the address on, which lie in the same 2 MiB; 0 where nothing is mapped. */
+void ptab_frames(const struct ptab *t, u64 address, u64 pages, hpa_t frame[]);
+/* Calls fn for every present leaf in [from, end), in order; it may clear the entry or bits of it, atomically. */
 void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
                     void (*fn)(void *ctx, u64 address, unsigned level, u64 *entry), void *ctx);
 /* The same for what a CPU may have used since the last call: tables of 4 KiB leaves are left out whose accessed bit it has

@@ -107,8 +107,7 @@ static enum err set_page(struct move *m, u64 index, const struct pmap_change *c)
         return e;
     if (before != PAGE_EMPTY) {
         entry = pmap_commit(p, &none);
-        if (p->slat.table.format->present(entry) &&
-            !hold(m->in, p->slat.table.format->address(entry)))
+        if (entry && !hold(m->in, ptab_address(entry)))
             return E_NOMEM;
     }
     if (c->to != PAGE_EMPTY)
@@ -251,7 +250,7 @@ static enum err take_one_alias(struct move *m, const struct message_alias_of *a)
 
     if ((state != PAGE_PRIVATE && state != PAGE_SHARED) || !entry || a->page == a->as)
         return E_RANGE;
-    c.frame = p->slat.table.format->address(entry);
+    c.frame = ptab_address(entry);
     if (state == PAGE_PRIVATE) {
         if (!append(&m->in->alias, &m->in->aliases, &m->in->alias_room, c.frame))
             return E_NOMEM;

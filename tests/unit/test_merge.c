@@ -51,7 +51,7 @@ static u64 entry_of(struct fake_guest *g)
 
 static u64 frame_of(struct fake_guest *g)
 {
-    return npt_format.address(entry_of(g)).v;
+    return ptab_address(entry_of(g)).v;
 }
 
 /* Both have the page with that content, and have not written it lately. */

@@ -127,7 +127,7 @@ static void the_first_write_gives_a_zeroed_frame(void **state)
     assert_int_equal(state_of(0x5000), PAGE_PRIVATE);
     assert_int_equal(pmap.frames, 1);
     assert_int_equal(shoot_downs, 1); /* others may still see the frame of zeros */
-    assert_int_equal(*(u64 *)phys_to_virt(npt_format.address(entry(0x5000))), 0);
+    assert_int_equal(*(u64 *)phys_to_virt(ptab_address(entry(0x5000))), 0);
     assert_int_equal(fault(0x6000, true), OK);
     assert_int_equal(shoot_downs, 1); /* nothing was mapped there */
 }
@@ -190,7 +190,7 @@ static void the_last_user_keeps_the_frame(void **state)
     (void)state;
     assert_int_equal(fault(0x5000, true), OK);
     assert_int_equal(fault(0x6000, true), OK);
-    assert_int_equal(npt_format.address(entry(0x6000)).v, frame.v);
+    assert_int_equal(ptab_address(entry(0x6000)).v, frame.v);
     assert_int_equal(prot(0x6000), RWX);
     assert_int_equal(pmap.copied, 1);
     assert_int_equal(shoot_downs, 1); /* rights were only added */
@@ -378,7 +378,7 @@ static void a_second_fault_on_a_page_in_flight_joins_the_first(void **state)
     assert_false(waiter.waiting || second.waiting);
     assert_int_equal(state_of(0x5000), PAGE_PRIVATE);
     assert_int_equal(fault(0x5000, true), OK);
-    assert_int_equal(*(u8 *)phys_to_virt(npt_format.address(entry(0x5000))), 0x77);
+    assert_int_equal(*(u8 *)phys_to_virt(ptab_address(entry(0x5000))), 0x77);
 }
 
 static u8 read_by_thread;
@@ -515,7 +515,7 @@ static void without_a_frame_the_fault_says_so_and_nothing_has_changed(void **sta
     assert_true(frames_free() > 0); /* the host keeps some */
     assert_int_equal(fault(0x5000, true), E_NOMEM);
     assert_int_equal(state_of(0x5000), PAGE_SHARED);
-    assert_int_equal(npt_format.address(entry(0x5000)).v, frame.v);
+    assert_int_equal(ptab_address(entry(0x5000)).v, frame.v);
     assert_int_equal(fault(0x9000, true), E_NOMEM);
     frame_put(taken[--n]);
     assert_int_equal(fault(0x5000, true), OK);

@@ -74,7 +74,7 @@ static void assert_maps(u64 address, unsigned level, u64 to, u32 prot)
 
     assert_int_not_equal(e, 0);
     assert_int_equal(at, level);
-    assert_int_equal(t.format->address(e).v, to);
+    assert_int_equal(ptab_address(e).v, to);
     assert_int_equal(t.format->prot(e), prot);
 }
 
@@ -168,7 +168,7 @@ static void committing_returns_what_was_there(void **state)
 
         assert_int_equal(ptab_map(&t, FAR, 1, HPA(0x5000), PROT_READ, MEMORY_WB), OK);
         old = ptab_commit(&t, FAR, 1, HPA(0x6000), RWX, MEMORY_WB);
-        assert_int_equal(t.format->address(old).v, 0x5000);
+        assert_int_equal(ptab_address(old).v, 0x5000);
         assert_int_equal(t.format->prot(old), PROT_READ);
         assert_maps(FAR, 1, 0x6000, RWX);
     }
@@ -195,11 +195,11 @@ static void clearing_takes_the_leaf_that_covers_the_address(void **state)
 
         assert_int_equal(ptab_map(&t, FAR_2M, 2, HPA(LARGE_SIZE), RWX, MEMORY_WB), OK);
         assert_int_equal(ptab_map(&t, FAR_1G - PAGE_SIZE, 1, HPA(0x7000), RWX, MEMORY_WB), OK);
-        assert_int_equal(t.format->address(ptab_clear(&t, FAR, &level)).v, LARGE_SIZE);
+        assert_int_equal(ptab_address(ptab_clear(&t, FAR, &level)).v, LARGE_SIZE);
         assert_int_equal(level, 2);
         assert_unmapped(FAR);
         assert_maps(FAR_1G - PAGE_SIZE, 1, 0x7000, RWX);
-        assert_int_equal(t.format->address(ptab_clear(&t, FAR_1G - 1, &level)).v, 0x7000);
+        assert_int_equal(ptab_address(ptab_clear(&t, FAR_1G - 1, &level)).v, 0x7000);
         assert_int_equal(level, 1);
         assert_int_equal(ptab_clear(&t, FAR_1G - 1, &level), 0);
     }
@@ -241,7 +241,7 @@ static void use(u64 address)
     u64 *table = phys_to_virt(t.root);
 
     for (unsigned level = 4; level > 2; level--)
-        table = phys_to_virt(t.format->address(table[address >> (3 + 9 * level) & 511]));
+        table = phys_to_virt(ptab_address(table[address >> (3 + 9 * level) & 511]));
     table[address >> 21 & 511] |= t.format->accessed;
 }
 
@@ -432,6 +432,30 @@ static void it_agrees_with_a_simple_model(void **state)
     }
 }
 
+static void frames_of_pages_in_a_row_are_told_at_once(void **state)
+{
+    hpa_t frame[4];
+
+    (void)state;
+    FOR_EACH_FORMAT
+    {
+        ptab_frames(&t, 0, 4, frame);
+        for (unsigned i = 0; i < 4; i++)
+            assert_int_equal(frame[i].v, 0);
+        assert_int_equal(ptab_map(&t, 0x1000, 1, HPA(0x7000), RWX, MEMORY_WB), OK);
+        assert_int_equal(ptab_map(&t, 0x3000, 1, HPA(0x5000), PROT_READ, MEMORY_WB), OK);
+        ptab_frames(&t, 0, 4, frame);
+        assert_int_equal(frame[0].v, 0);
+        assert_int_equal(frame[1].v, 0x7000);
+        assert_int_equal(frame[2].v, 0);
+        assert_int_equal(frame[3].v, 0x5000);
+        assert_int_equal(ptab_map(&t, LARGE_SIZE, 2, HPA(3 * LARGE_SIZE), RWX, MEMORY_WB), OK);
+        ptab_frames(&t, LARGE_SIZE + 0x8000, 4, frame);
+        for (unsigned i = 0; i < 4; i++)
+            assert_int_equal(frame[i].v, 3 * LARGE_SIZE + 0x8000 + i * PAGE_SIZE);
+    }
+}
+
 /* --- the bits, as the manuals have them ------------------------------------------------------------ */
 
 static void ept_entries_are_those_of_the_manual(void **state)
@@ -440,7 +464,7 @@ static void ept_entries_are_those_of_the_manual(void **state)
     assert_int_equal(ept_format.leaf(HPA(0x1000), RWX, MEMORY_WB, 1), 0x1037);
     assert_int_equal(ept_format.leaf(HPA(0x200000), PROT_READ, MEMORY_WB, 2), 0x2000b1);
     assert_int_equal(ept_format.leaf(HPA(0x1000), PROT_READ | PROT_WRITE, MEMORY_UC, 1), 0x1003);
-    assert_int_equal(ept_format.table(HPA(0x3000)), 0x3007);
+    assert_int_equal(ept_format.table, 7);
 }
 
 static void npt_and_host_entries_are_those_of_the_manual(void **state)
@@ -449,10 +473,10 @@ static void npt_and_host_entries_are_those_of_the_manual(void **state)
     assert_int_equal(npt_format.leaf(HPA(0x1000), RWX, MEMORY_WB, 1), 0x1007);
     assert_int_equal(npt_format.leaf(HPA(0x200000), PROT_READ, MEMORY_WB, 2), 0x8000000000200085);
     assert_int_equal(npt_format.leaf(HPA(0x1000), PROT_READ | PROT_EXEC, MEMORY_UC, 1), 0x1015);
-    assert_int_equal(npt_format.table(HPA(0x3000)), 0x3007);
+    assert_int_equal(npt_format.table, 7);
     assert_int_equal(host_format.leaf(HPA(0x1000), RWX, MEMORY_WB, 1), 0x1063);
     assert_int_equal(host_format.leaf(HPA(0x200000), PROT_READ, MEMORY_UC, 2), 0x80000000002000f1);
-    assert_int_equal(host_format.table(HPA(0x3000)), 0x3003);
+    assert_int_equal(host_format.table, 3);
 }
 
 int main(void)
@@ -474,6 +498,7 @@ int main(void)
         TEST(a_split_without_memory_leaves_the_large_leaf),
         TEST(a_table_that_could_not_be_made_can_be_destroyed),
         TEST(it_agrees_with_a_simple_model),
+        TEST(frames_of_pages_in_a_row_are_told_at_once),
         TEST(ept_entries_are_those_of_the_manual),
         TEST(npt_and_host_entries_are_those_of_the_manual),
     };

@@ -20,8 +20,9 @@ void dirty_mark(struct pmap *p, u64 index, u64 pages);
 bool dirty_is_set(const struct pmap *p, enum dirty_consumer who, u64 index);
 /* Was the page marked for that consumer? Forgets it. */
 bool dirty_take(struct pmap *p, enum dirty_consumer who, u64 index);
-/* Takes the marks of 64 pages of which at least one from *index on has any: a bit for each from there on. *index is then
- * the first of the 64. 0: none is marked from there on. */
+/* Takes the marks of DIRTY_SOME pages of which at least one from *index on has any: a bit for each from there on. *index is then
+ * the first of them, a multiple. 0: none is marked from there on. */
+#define DIRTY_SOME 64
 u64 dirty_take_some(struct pmap *p, enum dirty_consumer who, u64 *index);
 /* Puts back such marks. */
 void dirty_put_back(struct pmap *p, enum dirty_consumer who, u64 index, u64 marks);

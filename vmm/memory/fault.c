@@ -21,7 +21,7 @@ struct fault {
 
 static hpa_t frame_of(const struct fault *f)
 {
-    return f->entry ? f->pmap->slat.table.format->address(f->entry) : HPA(0);
+    return f->entry ? ptab_address(f->entry) : HPA(0);
 }
 
 /* --- filling ---------------------------------------------------------------------------------- */

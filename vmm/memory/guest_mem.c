@@ -10,8 +10,7 @@ static void *host_address(const struct pmap *p, gpa_t gpa, bool write)
 
     if (!entry || (write && !(t->format->prot(entry) & PROT_WRITE)))
         return NULL;
-    return (u8 *)phys_to_virt(t->format->address(entry)) +
-           (gpa.v & (level == 2 ? LARGE_MASK : PAGE_MASK));
+    return (u8 *)phys_to_virt(ptab_frame_at(entry, level, gpa.v)) + (gpa.v & PAGE_MASK);
 }
 
 /* Returns OK with the lock held and the page good for the access. */

@@ -21,7 +21,7 @@ enum err pmap_split(struct pmap *p, gpa_t gpa)
     e = ptab_split(&p->slat.table, gpa.v);
     if (e)
         return e;
-    frame_split(p->slat.table.format->address(entry));
+    frame_split(ptab_address(entry));
     if (p->slat.log)
         dirty_log_lose(p->slat.log); /* the CPU has logged one address of it at most */
     return OK;
@@ -47,7 +47,7 @@ static hpa_t frame_of(const struct pmap *p, u64 index)
 {
     unsigned level;
 
-    return p->slat.table.format->address(ptab_lookup(&p->slat.table, pmap_gpa(index).v, &level));
+    return ptab_address(ptab_lookup(&p->slat.table, pmap_gpa(index).v, &level));
 }
 
 static bool is_dense(struct pmap *p, u64 first)
@@ -124,11 +124,10 @@ static bool join(struct pmap *p, u64 first, u64 clears, hpa_t frame, u64 *table)
 /* The small frames, and the table that mapped them. */
 static void free_parts(struct pmap *p, u64 table)
 {
-    const struct ptab_format *format = p->slat.table.format;
-    const u64 *entry = phys_to_virt(format->address(table));
+    const u64 *entry = phys_to_virt(ptab_address(table));
 
     for (u64 i = 0; i < PMAP_LARGE; i++)
-        frame_put(format->address(entry[i]));
+        frame_put(ptab_address(entry[i]));
     lock_acquire(&p->lock);
     ptab_free_table(&p->slat.table, table);
     lock_release(&p->lock);

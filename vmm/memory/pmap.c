@@ -62,21 +62,9 @@ gpa_t pmap_gpa(u64 index)
                                  : GUEST_HIGH_BASE + (index - LOW_PAGES) * PAGE_SIZE);
 }
 
-u64 pmap_pages(const struct pmap *p)
-{
-    return p->memory / PAGE_SIZE;
-}
-
 u64 pmap_promised(const struct pmap *p)
 {
     return pmap_pages(p) - p->count[PAGE_PRIVATE] - p->count[PAGE_SHARED] - p->count[PAGE_CACHED];
-}
-
-struct page *pmap_record(const struct pmap *p, u64 index)
-{
-    struct page *records = p->records ? p->records[index / PMAP_RECORDS] : NULL;
-
-    return records ? &records[index % PMAP_RECORDS] : NULL;
 }
 
 enum page_state pmap_state(const struct pmap *p, u64 index)
@@ -150,58 +138,29 @@ static void set_state(struct pmap *p, u64 index, struct page *page, enum page_st
         p->remote->left(p, slot);
 }
 
-static hpa_t shown_by(const struct pmap *p, u64 entry)
+/* The page, or all of a large mapping, has another entry than before. */
+static void entry_changed(struct pmap *p, u64 index, u64 old, const struct pmap_change *c)
 {
-    const struct ptab_format *format = p->slat.table.format;
-
-    return format->present(entry) ? format->address(entry) : HPA(0);
-}
-
-struct shown {
-    const struct ptab_format *format;
-    u64 base; /* the address of the first page */
-    hpa_t *frame;
-};
-
-static void take_frame(void *ctx, u64 address, unsigned level, u64 *entry)
-{
-    const struct shown *s = ctx;
-    hpa_t *to = &s->frame[(address - s->base) / PAGE_SIZE];
-
-    *to = s->format->address(*entry);
-    for (u64 i = 0; level == 2 && i < PMAP_SOME; i++)
-        to[i] = HPA(ALIGN_DOWN(to->v, LARGE_SIZE) + address % LARGE_SIZE + i * PAGE_SIZE);
-}
-
-void pmap_frames(const struct pmap *p, u64 index, hpa_t frame[PMAP_SOME])
-{
-    struct shown s = {p->slat.table.format, pmap_gpa(index).v, frame};
-    u64 pages = MIN(PMAP_SOME, pmap_pages(p) - index);
-
-    memset(frame, 0, PMAP_SOME * sizeof(frame[0]));
-    ptab_each_leaf(&p->slat.table, s.base, s.base + pages * PAGE_SIZE, take_frame, &s);
-}
-
-u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
-{
-    const struct ptab_format *format = p->slat.table.format;
-    u64 index = pmap_index(c->gpa), pages = c->large ? PMAP_LARGE : 1, old;
     struct page *page = pmap_record(p, index);
-    enum page_state from = page->state;
-    unsigned level = 1;
+    u64 pages = c->large ? PMAP_LARGE : 1;
 
-    if (c->prot)
-        old = ptab_commit(&p->slat.table, c->gpa.v, c->large ? 2 : 1, c->frame, c->prot, MEMORY_WB);
-    else
-        old = ptab_clear(&p->slat.table, c->gpa.v, &level);
-    if (from == PAGE_SHARED)
-        rmap_remove(shown_by(p, old), p, index);
+    if (page->state == PAGE_SHARED)
+        rmap_remove(ptab_address(old), p, index);
     for (u64 i = 0; i < pages; i++)
         set_state(p, index + i, page + i, c->to, c->slot);
     if (c->to == PAGE_SHARED)
         rmap_add(c->frame, p, index);
-    if (c->prot & PROT_WRITE || (format->present(old) && old & format->dirty))
+    if (c->prot & PROT_WRITE || old & p->slat.table.format->dirty)
         dirty_mark(p, index, pages);
+}
+
+u64 pmap_commit(struct pmap *p, const struct pmap_change *c)
+{
+    unsigned level = c->large ? 2 : 1;
+    u64 old = c->prot ? ptab_commit(&p->slat.table, c->gpa.v, level, c->frame, c->prot, MEMORY_WB)
+                      : ptab_clear(&p->slat.table, c->gpa.v, &level);
+
+    entry_changed(p, pmap_index(c->gpa), old, c);
     return old;
 }
 
@@ -213,22 +172,18 @@ void pmap_shoot_down(struct pmap *p)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-/* Frees what shows the page, or all 512 of a large mapping; returns how many pages that were. */
-static u64 release(struct pmap *p, u64 index)
+/* Frees what shows the page, or all 512 of a large mapping. */
+static void clear_leaf(void *ctx, u64 address, unsigned level, u64 *entry)
 {
-    gpa_t gpa = pmap_gpa(index);
+    const struct pmap_change nothing = {.to = PAGE_EMPTY, .large = level == 2};
+    struct pmap *p = ctx;
+    u64 index = pmap_index(GPA(address)), old = *entry;
     enum page_state state = pmap_state(p, index);
-    unsigned level;
-    u64 entry = ptab_lookup(&p->slat.table, gpa.v, &level);
-    struct pmap_change c = {.gpa = gpa, .to = PAGE_EMPTY, .large = entry && level == 2};
 
-    if (state == PAGE_EMPTY && !entry)
-        return 1;
-    pmap_commit(p, &c);
-    pmap_record(p, index)->busy = 0;
-    if (entry && state != PAGE_EMPTY)
-        frame_put(p->slat.table.format->address(entry));
-    return c.large ? PMAP_LARGE : 1;
+    __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+    entry_changed(p, index, old, &nothing);
+    if (state != PAGE_EMPTY)
+        frame_put(ptab_address(old));
 }
 
 /* The page of somebody who waits for one from elsewhere, or for room to ask for it; false: nobody does. */
@@ -260,12 +215,14 @@ void pmap_hold(struct pmap *p, bool on)
 static void clear_records(struct pmap *p, u64 first)
 {
     struct page **records = &p->records[first / PMAP_RECORDS];
-    u64 end = MIN(first + PMAP_RECORDS, pmap_pages(p));
+    u64 pages = MIN(PMAP_RECORDS, pmap_pages(p) - first), base = pmap_gpa(first).v;
 
     lock_acquire(&p->lock);
     if (*records) {
-        for (u64 i = first; i < end;)
-            i += release(p, i);
+        ptab_each_leaf(&p->slat.table, base, base + pages * PAGE_SIZE, clear_leaf, p);
+        for (u64 i = 0; i < pages; i++)
+            if ((*records)[i].state != PAGE_EMPTY) /* it is elsewhere */
+                set_state(p, first + i, &(*records)[i], PAGE_EMPTY, 0);
         frame_put(virt_to_phys(*records));
         *records = NULL;
     }

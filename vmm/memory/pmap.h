@@ -75,7 +75,10 @@ bool pmap_is_ram(const struct pmap *p, gpa_t gpa);
 /* The number of a page of RAM, from 0, without the holes; and where that page is. */
 u64 pmap_index(gpa_t gpa);
 gpa_t pmap_gpa(u64 index);
-u64 pmap_pages(const struct pmap *p);
+static inline u64 pmap_pages(const struct pmap *p)
+{
+    return p->memory / PAGE_SIZE;
+}
 /* Pages that still may need a frame of their own without having shown the guest any: EMPTY and REMOTE ones. */
 u64 pmap_promised(const struct pmap *p);
 enum page_state pmap_state(const struct pmap *p, u64 index);
@@ -113,10 +116,12 @@ u64 pmap_commit(struct pmap *p, const struct pmap_change *c);
 /* A frame for a guest's page, not cleared; HPA(0) when only what the host itself needs is left. */
 hpa_t pmap_frame_alloc(struct pmap *p, bool large) MUST_CHECK;
 /* The record of a page, or NULL. */
-struct page *pmap_record(const struct pmap *p, u64 index);
-/* The frames that PMAP_SOME pages from `index` on, a multiple of that, are mapped to; 0 where none is. */
-#define PMAP_SOME 64
-void pmap_frames(const struct pmap *p, u64 index, hpa_t frame[PMAP_SOME]);
+static inline struct page *pmap_record(const struct pmap *p, u64 index)
+{
+    struct page *records = p->records ? p->records[index / PMAP_RECORDS] : NULL;
+
+    return records ? &records[index % PMAP_RECORDS] : NULL;
+}
 /* After a change: no vCPU uses a translation from before it. Without the lock; waits for other CPUs. */
 void pmap_shoot_down(struct pmap *p);
 /* The pages from `first` to `last` have come, or will not: wakes who waits for them. */

@@ -22,7 +22,7 @@ static bool promises(struct member *of, u64 first, u64 i, bool *there)
     entry = ptab_lookup(&p->slat.table, pmap_gpa(first).v, &level);
     *there = entry && level == 2;
     if (*there) {
-        const u8 *content = phys_to_virt(p->slat.table.format->address(entry));
+        const u8 *content = phys_to_virt(ptab_address(entry));
 
         zero = page_is_zero(content + i * PAGE_SIZE);
         if (!zero)

@@ -63,7 +63,7 @@ static u64 saved_by(struct pmap *p)
             unsigned level;
 
             if (pmap_state(p, i) == PAGE_SHARED)
-                saved += 1000 - 1000 / MAX(rmap_count(p->slat.table.format->address(
+                saved += 1000 - 1000 / MAX(rmap_count(ptab_address(
                                                ptab_lookup(&p->slat.table, pmap_gpa(i).v, &level))),
                                            1);
         }

@@ -16,33 +16,12 @@
 #define NPT_DIRTY   BIT(6)
 #define NPT_LARGE   BIT(7)
 #define NPT_NX      BIT(63)
-#define NPT_FRAME   0x000ffffffffff000ull
 
 static u64 npt_leaf(hpa_t to, u32 prot, enum memory_type type, unsigned level)
 {
     return to.v | NPT_USER | (prot ? NPT_PRESENT : 0) | (prot & PROT_WRITE ? NPT_WRITE : 0) |
            (prot & PROT_EXEC ? 0 : NPT_NX) | (type == MEMORY_UC ? NPT_PCD : 0) |
            (level > 1 ? NPT_LARGE : 0);
-}
-
-static u64 npt_table(hpa_t to)
-{
-    return to.v | NPT_PRESENT | NPT_WRITE | NPT_USER;
-}
-
-static bool npt_present(u64 e)
-{
-    return e & NPT_PRESENT;
-}
-
-static bool npt_is_leaf(u64 e, unsigned level)
-{
-    return level == 1 || (e & NPT_LARGE);
-}
-
-static hpa_t npt_address(u64 e)
-{
-    return HPA(e & NPT_FRAME);
 }
 
 static u32 npt_prot(u64 e)
@@ -54,11 +33,9 @@ extern const struct ptab_format npt_format;
 const struct ptab_format npt_format = {
     .name = "NPT",
     .leaf = npt_leaf,
-    .table = npt_table,
-    .present = npt_present,
-    .is_leaf = npt_is_leaf,
-    .address = npt_address,
     .prot = npt_prot,
+    .table = NPT_PRESENT | NPT_WRITE | NPT_USER,
+    .present = NPT_PRESENT,
     .dirty = NPT_DIRTY,
     .accessed = NPT_USED,
 };

@@ -15,7 +15,6 @@
 #define EPT_LARGE BIT(7)
 #define EPT_USED  BIT(8)
 #define EPT_DIRTY BIT(9)
-#define EPT_FRAME 0x000ffffffffff000ull
 
 #define EPTP_WB     6ull
 #define EPTP_LEVELS (3ull << 3) /* four, less one */
@@ -33,26 +32,6 @@ static u64 ept_leaf(hpa_t to, u32 prot, enum memory_type type, unsigned level)
            (level > 1 ? EPT_LARGE : 0);
 }
 
-static u64 ept_table(hpa_t to)
-{
-    return to.v | EPT_RWX;
-}
-
-static bool ept_present(u64 e)
-{
-    return e & EPT_RWX;
-}
-
-static bool ept_is_leaf(u64 e, unsigned level)
-{
-    return level == 1 || (e & EPT_LARGE);
-}
-
-static hpa_t ept_address(u64 e)
-{
-    return HPA(e & EPT_FRAME);
-}
-
 static u32 ept_prot(u64 e)
 {
     return (u32)((e & EPT_R ? PROT_READ : 0) | (e & EPT_W ? PROT_WRITE : 0) |
@@ -62,11 +41,9 @@ static u32 ept_prot(u64 e)
 const struct ptab_format ept_format = {
     .name = "EPT",
     .leaf = ept_leaf,
-    .table = ept_table,
-    .present = ept_present,
-    .is_leaf = ept_is_leaf,
-    .address = ept_address,
     .prot = ept_prot,
+    .table = EPT_RWX,
+    .present = EPT_RWX,
     .dirty = EPT_DIRTY,
     .accessed = EPT_USED,
 };

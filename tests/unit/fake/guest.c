@@ -179,7 +179,7 @@ static u64 *leaf_at(struct fake_guest *g, u64 gpa, unsigned level)
         e = &table[gpa >> (3 + 9 * at) & 511];
         if (at > 2 || !is_cached(g, gpa))
             *e |= format->accessed;
-        table = phys_to_virt(format->address(*e));
+        table = phys_to_virt(ptab_address(*e));
     }
     e = &table[gpa >> (3 + 9 * level) & 511];
     *e |= format->accessed;
@@ -209,13 +209,11 @@ static void walk(struct fake_guest *g, u64 gpa, bool write)
         set_dirty(g, gpa, leaf);
     if (!g->in_guest)
         enter(g);
-    *entry_of(g, index) =
-        (struct entry){.tag = tag_of(g),
-                       .index = index,
-                       .host = phys_to_virt(HPA(format->address(e).v +
-                                                (level == 2 ? gpa & LARGE_MASK & ~PAGE_MASK : 0))),
-                       .writable = format->prot(e) & PROT_WRITE,
-                       .dirty = write};
+    *entry_of(g, index) = (struct entry){.tag = tag_of(g),
+                                         .index = index,
+                                         .host = phys_to_virt(ptab_frame_at(e, level, gpa)),
+                                         .writable = format->prot(e) & PROT_WRITE,
+                                         .dirty = write};
 }
 
 static u64 *translate(struct fake_guest *g, u64 gpa, bool write)
