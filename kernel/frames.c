@@ -13,8 +13,8 @@ const char *const frame_kind_name[FRAME_KIND_COUNT] = {
 #define MAX_OWNERS 256
 
 static struct lock frames_lock;
-static struct frame *frames; /* by frame number */
-static u64 frame_limit;      /* numbers below this are in the array */
+struct frame *frame_array;
+static u64 frame_limit; /* numbers below this are in the array */
 static u32 free_list[FRAME_MAX_ORDER + 1];
 static u64 kind_count[FRAME_KIND_COUNT];
 static u64 owned[MAX_OWNERS];
@@ -24,24 +24,24 @@ static u64 shared_users; /* of all FRAME_SHARED */
 
 static void push(u32 n, unsigned order)
 {
-    struct frame *f = &frames[n];
+    struct frame *f = &frame_array[n];
 
     *f = (struct frame){.next = free_list[order], .kind = FRAME_FREE, .order = order, .head = 1};
     if (f->next)
-        frames[f->next].prev = n;
+        frame_array[f->next].prev = n;
     free_list[order] = n;
 }
 
 static void unlink(u32 n)
 {
-    struct frame *f = &frames[n];
+    struct frame *f = &frame_array[n];
 
     if (f->prev)
-        frames[f->prev].next = f->next;
+        frame_array[f->prev].next = f->next;
     else
         free_list[f->order] = f->next;
     if (f->next)
-        frames[f->next].prev = f->prev;
+        frame_array[f->next].prev = f->prev;
     f->head = 0;
 }
 
@@ -51,8 +51,8 @@ static void give(u64 n, unsigned order)
     for (; order < FRAME_MAX_ORDER; order++) {
         u64 buddy = n ^ (1ull << order);
 
-        if (buddy >= frame_limit || !buddy || frames[buddy].kind != FRAME_FREE ||
-            !frames[buddy].head || frames[buddy].order != order)
+        if (buddy >= frame_limit || !buddy || frame_array[buddy].kind != FRAME_FREE ||
+            !frame_array[buddy].head || frame_array[buddy].order != order)
             break;
         unlink((u32)buddy);
         n = MIN(n, buddy);
@@ -71,7 +71,7 @@ static u64 block_of(u64 n)
         for (unsigned order = 0; order <= FRAME_MAX_ORDER; order++) {
             u64 head = ALIGN_DOWN(n, 1ull << order);
 
-            if (frames[head].head && frames[head].order >= order)
+            if (frame_array[head].head && frame_array[head].order >= order)
                 return head;
         }
     panic("frame %llx belongs to no block", (unsigned long long)n);
@@ -85,20 +85,21 @@ static void count_owner(const struct frame *f, s64 pages)
 
 static void mark(u64 n, unsigned order, enum frame_kind kind, u16 owner)
 {
-    frames[n] = (struct frame){.users = 1, .owner = owner, .kind = kind, .order = order, .head = 1};
+    frame_array[n] =
+        (struct frame){.users = 1, .owner = owner, .kind = kind, .order = order, .head = 1};
     for (u64 i = 1; i < 1ull << order; i++)
-        frames[n + i] = (struct frame){.owner = owner, .kind = kind};
+        frame_array[n + i] = (struct frame){.owner = owner, .kind = kind};
     kind_count[FRAME_FREE] -= 1ull << order;
     kind_count[kind] += 1ull << order;
     shared_users += kind == FRAME_SHARED;
-    count_owner(&frames[n], 1ll << order);
+    count_owner(&frame_array[n], 1ll << order);
 }
 
 /* --- start-up -------------------------------------------------------------------------------- */
 
 void frames_init_array(struct frame *array, u64 count)
 {
-    frames = array;
+    frame_array = array;
     frame_limit = count;
     memset(free_list, 0, sizeof(free_list));
     memset(kind_count, 0, sizeof(kind_count));
@@ -119,7 +120,7 @@ void frames_add(u64 base, u64 size)
         while (n + (1ull << order) > end)
             order--;
         for (u64 i = 0; i < 1ull << order; i++)
-            frames[n + i].kind = FRAME_FREE;
+            frame_array[n + i].kind = FRAME_FREE;
         kind_count[FRAME_FREE] += 1ull << order;
         give(n, order);
         n += 1ull << order;
@@ -132,7 +133,7 @@ static void count_region(const struct boot_region *r, enum frame_kind kind)
     u64 n = r->base / PAGE_SIZE, end = MIN((r->base + r->size) / PAGE_SIZE, frame_limit);
 
     for (; n < end; n++) {
-        frames[n] = (struct frame){.users = 1, .kind = kind, .head = 1};
+        frame_array[n] = (struct frame){.users = 1, .kind = kind, .head = 1};
         kind_count[kind]++;
     }
 }
@@ -209,11 +210,17 @@ static u32 add_user(struct frame *f, s32 by)
     return f->users += (u32)by;
 }
 
-void frame_get(hpa_t frame)
+void frames_get(const hpa_t frame[], u64 count)
 {
     lock_acquire(&frames_lock);
-    add_user(&frames[block_of(frame.v / PAGE_SIZE)], 1);
+    for (u64 i = 0; i < count; i++)
+        add_user(&frame_array[block_of(frame[i].v / PAGE_SIZE)], 1);
     lock_release(&frames_lock);
+}
+
+void frame_get(hpa_t frame)
+{
+    frames_get(&frame, 1);
 }
 
 u32 frame_put(hpa_t frame)
@@ -224,7 +231,7 @@ u32 frame_put(hpa_t frame)
 
     lock_acquire(&frames_lock);
     n = block_of(frame.v / PAGE_SIZE);
-    f = &frames[n];
+    f = &frame_array[n];
     if (f->kind <= FRAME_FREE || !f->users)
         panic("frame %llx is freed twice", (unsigned long long)n);
     users = add_user(f, -1);
@@ -236,7 +243,7 @@ u32 frame_put(hpa_t frame)
         count_owner(f, -(1ll << order));
         f->head = 0;
         for (u64 i = 0; i < 1ull << order; i++)
-            frames[n + i].kind = FRAME_FREE;
+            frame_array[n + i].kind = FRAME_FREE;
         give(n, order);
     }
     lock_release(&frames_lock);
@@ -249,10 +256,10 @@ bool frame_get_if(hpa_t frame, enum frame_kind kind, u16 owner)
     bool ok;
 
     lock_acquire(&frames_lock);
-    ok = n < frame_limit && frames[n].head && frames[n].kind == kind && frames[n].owner == owner &&
-         frames[n].users;
+    ok = n < frame_limit && frame_array[n].head && frame_array[n].kind == kind &&
+         frame_array[n].owner == owner && frame_array[n].users;
     if (ok)
-        add_user(&frames[n], 1);
+        add_user(&frame_array[n], 1);
     lock_release(&frames_lock);
     return ok;
 }
@@ -263,7 +270,7 @@ bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner)
     bool ok;
 
     lock_acquire(&frames_lock);
-    f = &frames[frame.v / PAGE_SIZE];
+    f = &frame_array[frame.v / PAGE_SIZE];
     ok = f->head && !f->order && f->users == 1;
     if (ok) {
         kind_count[f->kind]--;
@@ -272,6 +279,7 @@ bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner)
         shared_users += (u64)(kind == FRAME_SHARED) - (f->kind == FRAME_SHARED);
         f->kind = kind;
         f->owner = owner;
+        f->pages.hash = 0;
         count_owner(f, 1);
     }
     lock_release(&frames_lock);
@@ -280,12 +288,13 @@ bool frame_claim(hpa_t frame, enum frame_kind kind, u16 owner)
 
 void frame_set_group(hpa_t frame, u16 group)
 {
-    struct frame *f = frames + frame.v / PAGE_SIZE;
+    struct frame *f = frame_array + frame.v / PAGE_SIZE;
 
     lock_acquire(&frames_lock);
     if (f->kind != FRAME_SHARED)
         panic("frame %llx is not shared", (unsigned long long)frame.v);
     f->owner = group;
+    f->pages.hash = 0;
     lock_release(&frames_lock);
 }
 
@@ -296,7 +305,7 @@ void frame_split(hpa_t frame)
 
     lock_acquire(&frames_lock);
     n = block_of(frame.v / PAGE_SIZE);
-    f = &frames[n];
+    f = &frame_array[n];
     pages = 1ull << f->order;
     f->order = 0;
     for (u64 i = 1; i < pages; i++)
@@ -314,14 +323,9 @@ const struct frame *frame_info(hpa_t frame)
     const struct frame *f;
 
     lock_acquire(&frames_lock);
-    f = &frames[block_of(frame.v / PAGE_SIZE)];
+    f = &frame_array[block_of(frame.v / PAGE_SIZE)];
     lock_release(&frames_lock);
     return f;
-}
-
-struct frame_pages *frame_pages(hpa_t frame)
-{
-    return &frames[frame.v / PAGE_SIZE].pages;
 }
 
 void frames_stats(struct frame_stats *s)

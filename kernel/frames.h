@@ -1,6 +1,6 @@
 /* Frames: who has each 4 KiB of host memory, and how many use it.
  *
- * A buddy allocator over one array with 16 bytes for every frame. A block of 2^order frames is
+ * A buddy allocator over one array with 24 bytes for every frame. A block of 2^order frames is
  * allocated to a kind, and has a user count: frame_get adds a user, frame_put drops one and frees
  * the block with its last. The count stands at the block's first frame. Any context. */
 #pragma once
@@ -22,25 +22,27 @@ extern const char *const frame_kind_name[FRAME_KIND_COUNT];
 #define FRAME_MAX_ORDER   18 /* 1 GiB */
 #define FRAME_LARGE_ORDER 9  /* 2 MiB */
 
-/* Of an allocated frame, for whoever has it; 0 at first. Of a shared one: the pages that show it (vmm/memory/rmap.h). */
+/* Of an allocated frame, for whoever has it; 0 at first. Of a shared one: the pages that show it (vmm/memory/rmap.h), and the
+ * hash of what they hold (share_hash). */
 struct frame_pages {
+    u64 hash;
     u32 first, count;
 };
 
 struct frame {
-    u32 users; /* of an allocated block, at its first frame */
     union {
         struct {
             u32 next, prev; /* of a free block, in its order's list: frame numbers, 0 none */
         };
         struct frame_pages pages;
     };
+    u32 users; /* of an allocated block, at its first frame */
     u16 owner; /* id of the VM that it was allocated for, 0: the host */
     u8 kind;   /* enum frame_kind */
     u8 order : 7;
     u8 head : 1; /* the first frame of a block */
 };
-ASSERT_SIZE(struct frame, 16);
+ASSERT_SIZE(struct frame, 24);
 
 /* Takes all that boot says is free, places the array there, and counts the rest by kind. */
 void frames_init(const struct boot_info *boot);
@@ -55,12 +57,18 @@ void frames_add(u64 base, u64 size);
 hpa_t frame_alloc(unsigned order, enum frame_kind kind, u16 owner) MUST_CHECK;
 /* Of any frame of a block. */
 void frame_get(hpa_t frame);
+void frames_get(const hpa_t frame[], u64 count);
 /* Returns the users that are left. */
 u32 frame_put(hpa_t frame);
 u32 frame_users(hpa_t frame);
 const struct frame *frame_info(hpa_t frame);
 /* Of an allocated block of one frame. Whoever has it guards what is in there. */
-struct frame_pages *frame_pages(hpa_t frame);
+static inline struct frame_pages *frame_pages(hpa_t frame)
+{
+    extern struct frame *frame_array; /* by frame number */
+
+    return &frame_array[frame.v / PAGE_SIZE].pages;
+}
 /* Adds a user if the frame is of that kind and owner, and in use; false if not. What was remembered of a frame may be
  * out of date: this asks and takes in one. */
 bool frame_get_if(hpa_t frame, enum frame_kind kind, u16 owner);

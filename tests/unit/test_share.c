@@ -148,7 +148,7 @@ static u64 frame_of(struct fake_guest *g, unsigned page)
 {
     unsigned level;
 
-    return npt_format.address(ptab_lookup(&g->pmap.slat.table, page_at(page), &level)).v;
+    return ptab_address(ptab_lookup(&g->pmap.slat.table, page_at(page), &level)).v;
 }
 
 static u64 shared_frames(void)
@@ -322,6 +322,27 @@ static void a_page_is_found_by_its_hash_and_keeps_its_bytes_for_who_asked(void *
     assert_int_equal(page_hash(phys_to_virt(found[0]), share_key(group("one"))), hash[0]);
     assert_int_equal(frame_put(found[0]), 0);
     assert_int_equal(frame_put(found[1]), 2);
+}
+
+static void a_shared_frame_remembers_its_hash_until_it_is_one_vms_again(void **state)
+{
+    hpa_t frame;
+    u64 hash;
+
+    (void)state;
+    fill(&a, 0, 5);
+    fill(&b, 0, 5);
+    passes(2);
+    frame = HPA(frame_of(&a, 0));
+    hash = hash_of(&a, 0, "one");
+    assert_int_equal(frame_pages(frame)->hash, hash);
+    frame_pages(frame)->hash = 0;
+    assert_int_equal(share_hash(group("one"), frame), hash);
+    assert_int_equal(frame_pages(frame)->hash, hash);
+    fill(&a, 0, 6);
+    fill(&b, 0, 7); /* in place: it is the last */
+    assert_int_equal(frame_of(&b, 0), frame.v);
+    assert_int_equal(frame_pages(frame)->hash, 0);
 }
 
 static void nothing_is_found_for_another_group_or_of_what_has_changed(void **state)
@@ -710,6 +731,7 @@ int main(void)
         TEST(a_vm_that_ends_gives_back_its_users_and_the_other_keeps_its_bytes),
         TEST(hosts_with_one_secret_come_to_one_hash),
         TEST(a_page_is_found_by_its_hash_and_keeps_its_bytes_for_who_asked),
+        TEST(a_shared_frame_remembers_its_hash_until_it_is_one_vms_again),
         TEST(nothing_is_found_for_another_group_or_of_what_has_changed),
         TEST(two_mib_are_put_together_once_each_page_was_tried),
         TEST(what_is_written_all_the_time_is_put_together_too),

@@ -24,7 +24,7 @@ static hpa_t find(u16 group, u64 hash)
     for (unsigned way = 0; index_find(&share_index, hash, &way, &hit); way++) {
         hpa_t frame = take(group, &hit);
 
-        if (frame.v && page_hash(phys_to_virt(frame), share_key(group)) == hash)
+        if (frame.v && share_hash(group, frame) == hash)
             return frame;
         if (frame.v)
             frame_put(frame);

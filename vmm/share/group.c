@@ -1,5 +1,6 @@
 #include "vmm/share/group.h"
 #include "kernel/arch.h"
+#include "kernel/frames.h"
 #include "kernel/host.h"
 #include "kernel/lock.h"
 #include "kernel/string.h"
@@ -66,4 +67,13 @@ bool share_group_has_secret(u16 group)
 u64 share_key(u16 group)
 {
     return groups[group - 1].key;
+}
+
+u64 share_hash(u16 group, hpa_t frame)
+{
+    struct frame_pages *of = frame_pages(frame);
+
+    if (!of->hash)
+        of->hash = page_hash(phys_to_virt(frame), share_key(group));
+    return of->hash;
 }

@@ -16,3 +16,5 @@ const char *share_group_name(u16 group);
 bool share_group_has_secret(u16 group);
 /* Of the hashes of its pages (page_hash). */
 u64 share_key(u16 group);
+/* The hash of what a SHARED frame of the group holds, of which the caller has a user. The frame remembers it. */
+u64 share_hash(u16 group, hpa_t frame);

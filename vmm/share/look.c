@@ -90,7 +90,7 @@ bool look_is_usable(const struct member *of, u64 page, const struct index_hit *h
 /* A page that nobody has written lately. */
 static void seek_partner(struct member *of, u64 page, u64 hash)
 {
-    struct merge m = {.pmap = of->pmap, .page = page};
+    struct merge m = {.pmap = of->pmap, .page = page, .hash = hash};
     struct index_hit hit;
     unsigned way = 0;
 
@@ -171,7 +171,7 @@ static enum look look_locked(struct member *of, u64 index, u64 *hash)
     page->known = 1;
     page->hot = 0;
     share_counts.hashed++;
-    content = phys_to_virt(p->slat.table.format->address(entry));
+    content = phys_to_virt(ptab_address(entry));
     for (unsigned i = 0; i < 256; i += 64) /* often the next page's: they were given in a row */
         __builtin_prefetch(content + PAGE_SIZE + i);
     if (page_is_zero(content))

@@ -11,7 +11,7 @@ static hpa_t own_frame(const struct pmap *p, u64 index, u64 *entry)
     *entry = ptab_lookup(&p->slat.table, pmap_gpa(index).v, &level);
     if (!page || page->state != PAGE_PRIVATE || page->busy || !*entry || level != 1)
         return HPA(0);
-    return p->slat.table.format->address(*entry);
+    return ptab_address(*entry);
 }
 
 static bool is_protected(const struct pmap *p, u64 entry)
@@ -88,6 +88,8 @@ static bool replace(struct merge *m, hpa_t frame)
         same = frame.v ? page_equal(content, phys_to_virt(frame)) : page_is_zero(content);
         m->stale = !same;
     }
+    if (same && frame.v)
+        frame_pages(frame)->hash = m->hash;
     if (same)
         remap(p, m->page, frame.v ? PAGE_SHARED : PAGE_EMPTY, frame.v ? frame : pmap_zero_frame,
               SHOWN_PROT);
@@ -117,7 +119,7 @@ static hpa_t offer(struct pmap *q, u64 page)
     if (frame.v && is_protected(q, entry) && frame_claim(frame, FRAME_SHARED, q->group))
         remap(q, page, PAGE_SHARED, frame, SHOWN_PROT);
     else if (entry && pmap_state(q, page) == PAGE_SHARED)
-        frame = q->slat.table.format->address(entry);
+        frame = ptab_address(entry);
     else
         frame = HPA(0);
     lock_release(&q->lock);
@@ -133,8 +135,7 @@ static void take_back(struct merge *m, hpa_t frame)
 
     lock_acquire(&q->lock);
     entry = ptab_lookup(&q->slat.table, pmap_gpa(m->other_page).v, &level);
-    if (pmap_state(q, m->other_page) == PAGE_SHARED &&
-        q->slat.table.format->address(entry).v == frame.v &&
+    if (pmap_state(q, m->other_page) == PAGE_SHARED && ptab_address(entry).v == frame.v &&
         frame_claim(frame, FRAME_GUEST, q->owner))
         remap(q, m->other_page, PAGE_PRIVATE, frame, GUEST_PROT);
     lock_release(&q->lock);

@@ -13,6 +13,7 @@ struct merge {
     enum merge_kind kind;
     struct pmap *pmap;
     u64 page;
+    u64 hash;           /* that both were found to have */
     struct pmap *other; /* of MERGE_PAGE */
     u64 other_page;
     hpa_t frame; /* of MERGE_FRAME, which must be good for frame_get_if; of MERGE_PAGE afterwards */

@@ -171,8 +171,7 @@ static u64 frame_at(u64 page)
 {
     unsigned level;
 
-    return npt_format.address(ptab_lookup(&guest[1].slat.table, pmap_gpa(FIRST + page).v, &level))
-        .v;
+    return ptab_address(ptab_lookup(&guest[1].slat.table, pmap_gpa(FIRST + page).v, &level)).v;
 }
 
 /* The same pages, in the same order, without anything around it. */
