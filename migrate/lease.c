@@ -3,34 +3,29 @@
 #include "kernel/heap.h"
 #include "migrate/agent.h"
 
-static struct lease_chunk *chunk_for_next(struct lease *l)
+hpa_t *lease_room(struct lease *l, u32 *first)
 {
-    struct lease_chunk *c = l->chunks ? l->chunk[l->chunks - 1] : NULL;
+    struct lease_chunk *c = l->filling;
 
-    if (c && !c->mr && !c->closing && c->count < LEASE_CHUNK)
-        return c;
-    if (l->chunks == LEASE_CHUNKS)
-        return NULL;
-    c = heap_alloc(sizeof(*c));
-    if (!c)
-        return NULL;
-    l->chunk[l->chunks++] = c;
-    return c;
+    if (!c || c->count + LEASE_SOME > LEASE_CHUNK) {
+        c = l->filling = l->chunks < LEASE_CHUNKS ? heap_alloc(sizeof(*c)) : NULL;
+        if (!c)
+            return NULL;
+        l->chunk[l->chunks++] = c;
+    }
+    *first = (l->chunks - 1) * LEASE_CHUNK + c->count;
+    return &c->frame[c->count];
 }
 
-enum err lease_add(struct lease *l, hpa_t frame, u32 *slot)
+void lease_add(struct lease *l, u32 count)
 {
-    struct lease_chunk *c = chunk_for_next(l);
+    struct lease_chunk *c = l->filling;
 
-    if (!c)
-        return E_NOMEM;
-    frame_get(frame);
-    *slot = (l->chunks - 1) * LEASE_CHUNK + c->count;
-    c->frame[c->count++] = frame;
-    c->left++;
-    l->slots++;
-    l->left++;
-    return OK;
+    frames_get(&c->frame[c->count], count);
+    c->count += count;
+    c->left += count;
+    l->slots += count;
+    l->left += count;
 }
 
 enum err lease_open(struct lease *l, struct message_chunk *m, bool *opened, struct why *why)
@@ -45,8 +40,9 @@ enum err lease_open(struct lease *l, struct message_chunk *m, bool *opened, stru
                                      .access = ACCESS_REMOTE_READ};
         enum err e;
 
-        if (c->mr || c->closing)
+        if (c->mr || c->closing || !c->count)
             continue;
+        l->filling = NULL;
         e = verbs_reg_mr(l->peer->pd, &init, &c->mr, why);
         if (e)
             return e;
@@ -87,7 +83,7 @@ bool lease_return(struct lease *l, u32 first, u32 count)
             slot >= first && slot / LEASE_CHUNK < l->chunks ? l->chunk[slot / LEASE_CHUNK] : NULL;
         hpa_t frame = lease_frame(l, slot);
 
-        if (!c || slot % LEASE_CHUNK >= c->count)
+        if (!c || slot % LEASE_CHUNK >= c->count || (!c->mr && !c->closing))
             return false;
         if (!frame.v)
             continue; /* is back already */
@@ -103,6 +99,7 @@ bool lease_return(struct lease *l, u32 first, u32 count)
 void lease_void(struct lease *l)
 {
     l->voided = true;
+    l->filling = NULL;
     for (u32 i = 0; i < l->chunks; i++)
         close_chunk(l->chunk[i]);
 }

@@ -28,17 +28,22 @@ struct lease {
     char vm[CONFIG_NAME];
     struct lease_chunk *chunk[LEASE_CHUNKS];
     u32 chunks;
-    u64 slots, left; /* given out; not returned */
+    struct lease_chunk *filling; /* the last one, while it takes more; or NULL */
+    u64 slots, left;             /* given out; not returned */
 };
 
-/* A slot for a frame, which gets a user more. E_NOMEM. Slots can be read by the peer when lease_open says so. */
-enum err lease_add(struct lease *l, hpa_t frame, u32 *slot) MUST_CHECK;
+/* Room for some slots more, LEASE_SOME at most: where their frames go, and the number of the first. NULL: there is no memory. */
+#define LEASE_SOME 64
+hpa_t *lease_room(struct lease *l, u32 *first);
+/* So many of these are given out: their frames get a user more. Slots can be read by the peer when lease_open says so. */
+void lease_add(struct lease *l, u32 count);
 /* Is there a chunk whose slots are not open yet? Opens it, full or not; fills what the peer must be told. */
 enum err lease_open(struct lease *l, struct message_chunk *m, bool *opened,
                     struct why *why) MUST_CHECK;
 /* The frame of a slot, 0 where there is none (any more). */
 hpa_t lease_frame(const struct lease *l, u32 slot);
-/* The borrower does not need them any more; it may say so twice. False: there are no such slots. */
+/* The borrower does not need them any more; it may say so twice. False: there are no such slots, or nobody was told of
+ * them. */
 bool lease_return(struct lease *l, u32 first, u32 count);
 /* Ends it: keys first, then, by lease_poll, the frames lose their user. */
 void lease_void(struct lease *l);

@@ -234,7 +234,7 @@ void *link_room(struct link *l)
             return l->late->message;
         fail(l, "no memory for a message");
     }
-    memset(room, 0, MESSAGE_SIZE);
+    memset(room, 0, MESSAGE_FIXED);
     return room;
 }
 

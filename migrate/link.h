@@ -84,7 +84,7 @@ enum err link_connect(struct link *l, const struct hello_end *peer, struct why *
 void link_end(struct link *l);
 bool link_is_over(struct link *l);
 
-/* Room for a control message, zeroed; link_send sends the room that was given last. Never NULL: where many are on their
+/* Room for a control message, zeroed up to its elements; link_send sends the room that was given last. Never NULL: where many are on their
  * way, a message waits. Whoever sends many looks at link_has_room before. */
 void *link_room(struct link *l);
 bool link_has_room(const struct link *l);

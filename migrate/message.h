@@ -6,6 +6,7 @@
 #include "kernel/crypto/crypto.h"
 
 #define MESSAGE_SIZE    8192        /* with its header */
+#define MESSAGE_FIXED   128         /* what no message has more of before its elements */
 #define MESSAGE_MAGIC   0x59525246u /* "FRRY" */
 #define MESSAGE_VERSION 1
 

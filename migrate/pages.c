@@ -9,7 +9,7 @@
 #include "vmm/share/hash.h"
 
 #define PREPARE_STEP 2048 /* pages that are made small before others have their turn */
-#define STEP         4 /* times PMAP_SOME pages that are looked at before others have their turn */
+#define STEP         4 /* times DIRTY_SOME pages that are looked at before others have their turn */
 
 /* How a page went: the kind in the upper 3 bits, a number below. */
 enum sent { SENT_NONE, SENT_GRANT, SENT_LEADER, SENT_ALIAS, SENT_DEFER, SENT_HOME };
@@ -31,31 +31,40 @@ static u32 sent_n(u32 sent)
 
 static enum err ways_create(struct pages *g, u64 most)
 {
-    u64 size = 64;
+    u64 size = 1;
 
-    while (size < most * 2)
+    while (size < (most + DIRTY_SOME) * 2)
         size *= 2;
     g->way = heap_alloc(size * sizeof(g->way[0]));
     g->way_mask = size - 1;
     return g->way ? OK : E_NOMEM;
 }
 
-/* How the frame went; a new one where it is met the first time. NULL: there is no room for more. */
+/* For those that are looked at at once. */
+static bool has_room_for_ways(const struct pages *g)
+{
+    return (g->ways + DIRTY_SOME) * 4 <= g->way_mask * 3;
+}
+
+/* How the frame went; a new one where it is met the first time. */
 static struct pages_way *way_of(struct pages *g, hpa_t frame)
 {
     u32 n = (u32)(frame.v / PAGE_SIZE);
-    u64 at = (n * 0x9e3779b97f4a7c15ull >> 20) & g->way_mask;
+    u64 at = n * 0x9e3779b97f4a7c15ull >> 20;
+    struct pages_way *way;
 
-    while (g->way[at].frame && g->way[at].frame != n)
-        at = (at + 1) & g->way_mask;
-    if (!g->way[at].frame) {
-        if (g->ways++ * 4 > g->way_mask * 3)
-            return NULL;
-        g->way[at].frame = n;
+    while ((way = &g->way[at & g->way_mask])->frame != n) {
+        if (!way->frame) {
+            way->frame = n;
+            g->ways++;
+            break;
+        }
+        at++;
     }
-    return &g->way[at];
+    return way;
 }
 
+/* Does a page lead the others that show the frame? */
 static bool is_led(const struct pages *g, const struct pages_way *way)
 {
     return sent_kind(way->sent) == SENT_LEADER && g->sent[way->leader] == way->sent;
@@ -69,7 +78,7 @@ enum err pages_create(struct pages *g, struct move *m, struct lease *lease)
     u64 pages = pmap_pages(p);
 
     *g = (struct pages){.move = m, .lease = lease};
-    g->room = (u32)(pages / (PAGES_GRANT - PMAP_SOME) * 2 + 256);
+    g->room = (u32)(pages / (PAGES_GRANT - DIRTY_SOME) * 2 + 256);
     g->sent = heap_alloc(pages * sizeof(g->sent[0]));
     g->grant = heap_alloc(g->room * sizeof(g->grant[0]));
     if (!g->sent || !g->grant || ways_create(g, p->count[PAGE_SHARED]))
@@ -106,7 +115,7 @@ void pages_destroy(struct pages *g)
     for (u32 i = 0; i < g->write.frames; i++)
         frame_put(g->write.frame[i]);
     heap_free(g->grant);
-    heap_free(g->content);
+    heap_free(g->mac);
     heap_free(g->sent);
     heap_free(g->way);
     g->move = NULL;
@@ -117,14 +126,11 @@ void pages_destroy(struct pages *g)
 /* A page as it is now; the lock is held. */
 static hpa_t frame_now(const struct pmap *p, u64 index, enum page_state *state)
 {
-    unsigned level;
-    u64 entry = ptab_lookup(&p->slat.table, pmap_gpa(index).v, &level);
+    hpa_t frame;
 
+    ptab_frames(&p->slat.table, pmap_gpa(index).v, 1, &frame);
     *state = pmap_state(p, index);
-    if (!entry || *state == PAGE_EMPTY)
-        return HPA(0);
-    return HPA(p->slat.table.format->address(entry).v +
-               (level == 2 ? index % PMAP_LARGE * PAGE_SIZE : 0));
+    return *state == PAGE_EMPTY ? HPA(0) : frame;
 }
 
 enum err pages_prepare(struct pages *g, bool *done)
@@ -154,6 +160,7 @@ static void want(struct pages *g, u64 index, hpa_t leads)
     g->sent[index] =
         sent_as(leads.v ? SENT_LEADER : SENT_GRANT, g->grants * PAGES_GRANT + g->wanted);
     g->want[g->wanted++] = (struct pages_wanted){(u32)index, leads};
+    g->wants++;
 }
 
 static void to_zero(struct pages *g, u64 index)
@@ -162,24 +169,6 @@ static void to_zero(struct pages *g, u64 index)
         return; /* the target has zeros there */
     g->sent[index] = sent_as(SENT_NONE, 0);
     message_add_run(g->zero.run, &g->zero.count, (u32)index);
-}
-
-static enum err to_slot(struct pages *g, u64 index, hpa_t frame, struct pages_way *way)
-{
-    u32 slot;
-
-    if (sent_kind(way->sent) != SENT_DEFER) {
-        if (lease_add(g->lease, frame, &slot))
-            return E_NOMEM;
-        way->sent = sent_as(SENT_DEFER, slot);
-    }
-    if (g->sent[index] == way->sent)
-        return OK; /* nobody can write a frame that is lent */
-    g->sent[index] = way->sent;
-    g->move->figures.pages_deferred++;
-    g->defer.page[g->defer.count++] =
-        (struct message_defer_of){.page = (u32)index, .slot = sent_n(way->sent)};
-    return OK;
 }
 
 /* Adds a page to the WRITE in the making, or begins another; the frame's user is the WRITE's. */
@@ -264,49 +253,100 @@ static enum err to_home(struct pages *g, u64 index)
     return OK;
 }
 
+static enum err to_slot(struct pages *g, u64 index, hpa_t frame, struct pages_way *way)
+{
+    u32 slot;
+    hpa_t *room;
+
+    if (sent_kind(way->sent) != SENT_DEFER) {
+        room = lease_room(g->lease, &slot);
+        if (!room)
+            return E_NOMEM;
+        *room = frame;
+        lease_add(g->lease, 1);
+        way->sent = sent_as(SENT_DEFER, slot);
+    }
+    g->sent[index] = way->sent;
+    g->move->figures.pages_deferred++;
+    g->defer.unknown |= !frame_pages(frame)->hash;
+    g->defer.page[g->defer.count++] = (struct message_defer_of){
+        .page = (u32)index, .slot = sent_n(way->sent), .digest = frame_pages(frame)->hash};
+    return OK;
+}
+
+/* Nobody can write a frame that is lent: where its page shows it still, all is said. */
+static bool is_deferred(const struct pages *g, u32 sent, hpa_t frame)
+{
+    return sent_kind(sent) == SENT_DEFER && lease_frame(g->lease, sent_n(sent)).v == frame.v;
+}
+
 /* Where a frame has users outside the VM it stays here, and once it is lent. */
-static enum err to_shared(struct pages *g, u64 index, hpa_t frame, bool *outside)
+static enum err to_shared(struct pages *g, u64 index, hpa_t frame)
 {
-    struct pages_way *way = way_of(g, frame);
+    struct pages_way *way;
 
-    if (!way)
+    if (is_deferred(g, g->sent[index], frame))
+        return OK;
+    way = way_of(g, frame);
+    if (sent_kind(way->sent) == SENT_DEFER ||
+        (!is_led(g, way) && rmap_used_outside(frame, g->move->pmap)))
+        return to_slot(g, index, frame, way);
+    return to_alias(g, index, frame, way);
+}
+
+/* For the first round: pages whose frame one other page shows, which is of another VM, and whose hash is known. They get a slot
+ * each, and nobody will ask for the frame's way. Where VMs share, these are the most, so their way is short. *marks is then
+ * of the others. */
+static NOINLINE enum err look_at_pairs(struct pages *g, const struct page record[],
+                                       const hpa_t frame[], u64 *marks)
+{
+    const u64 own = g->move->pmap->first_page, pages = pmap_pages(g->move->pmap);
+    struct message_defer_of *to = g->defer.page + g->defer.count;
+    u32 *sent = g->sent + g->cursor, first = (u32)g->cursor, first_slot, slot;
+    hpa_t *room = lease_room(g->lease, &first_slot);
+    u64 others = 0;
+
+    if (!room)
         return E_NOMEM;
-    *outside = !is_led(g, way) &&
-               (sent_kind(way->sent) == SENT_DEFER || rmap_used_outside(frame, g->move->pmap));
-    return *outside ? to_slot(g, index, frame, way) : to_alias(g, index, frame, way);
+    slot = first_slot;
+    for (u64 left = *marks; left; left &= left - 1) {
+        u64 i = (u64)__builtin_ctzll(left);
+        const struct page page = record[i];
+        const struct frame_pages *of = frame_pages(frame[i]);
+
+        if (UNLIKELY(page.state != PAGE_SHARED || of->count != 2 || !of->hash ||
+                     (page.next | page.prev) - own < pages)) { /* of the two one is 0 */
+            others |= BIT(i);
+            continue;
+        }
+        *room++ = frame[i];
+        to->digest = of->hash;
+        to->slot = slot;
+        to++->page = first + (u32)i;
+        sent[i] = sent_as(SENT_DEFER, slot++);
+    }
+    lease_add(g->lease, slot - first_slot);
+    g->defer.count += slot - first_slot;
+    g->move->figures.pages_deferred += slot - first_slot;
+    *marks = others;
+    return OK;
 }
 
-/* What there was at the beginning. */
-static void count_page(struct move_figures *f, bool outside)
-{
-    if (f->round > 1)
-        return;
-    f->nonzero_pages++;
-    f->shared_pages += outside;
-}
-
-/* One page, by its state and what it is mapped to; the lock is held. E_AGAIN: no room for a WRITE now. */
+/* Another page, by its state and what it is mapped to; the lock is held. E_AGAIN: no room for a WRITE now. */
 static enum err look_at(struct pages *g, u64 index, enum page_state state, hpa_t frame)
 {
-    bool outside = false;
-    enum err e;
-
     switch (state) {
     case PAGE_PRIVATE:
-        if (!frame.v || page_is_zero(phys_to_virt(frame))) {
-            to_zero(g, index);
-            return OK;
-        }
-        e = to_grant(g, index, frame);
+        if (frame.v && !page_is_zero(phys_to_virt(frame)))
+            return to_grant(g, index, frame);
         break;
-    case PAGE_SHARED: e = to_shared(g, index, frame, &outside); break;
+    case PAGE_SHARED: return to_shared(g, index, frame);
     case PAGE_REMOTE:
-    case PAGE_CACHED: e = to_home(g, index); break;
-    default: to_zero(g, index); return OK;
+    case PAGE_CACHED: return to_home(g, index);
+    default: break;
     }
-    if (!e)
-        count_page(&g->move->figures, outside);
-    return e;
+    to_zero(g, index);
+    return OK;
 }
 
 /* --- messages ---------------------------------------------------------------------------------------------- */
@@ -384,14 +424,13 @@ static enum err send_defer(struct pages *g, struct why *why)
     }
     send_list(g, MESSAGE_DEFER, begin_message(g), sizeof(struct message_defer), g->defer.page,
               &g->defer.count, sizeof(g->defer.page[0]));
-    g->defer.described = 0;
     return OK;
 }
 
-/* Of a list with that much room: is it to be sent? At once so many pages are looked at as PMAP_SOME. */
+/* Of a list with that much room: is it to be sent? At once so many pages are looked at as DIRTY_SOME. */
 static bool is_due(u32 count, u32 room, bool all)
 {
-    return count && (all || count > room - PMAP_SOME);
+    return count && (all || count > room - DIRTY_SOME);
 }
 
 /* Sends what is full, or all of it. E_AGAIN: no room for messages now. An alias goes behind the grant that its leader
@@ -563,74 +602,92 @@ void pages_begin_round(struct pages *g)
 static enum err look_at_some(struct pages *g, bool *any)
 {
     struct pmap *p = g->move->pmap;
-    hpa_t frame[PMAP_SOME];
+    hpa_t frame[DIRTY_SOME];
     const struct page *record = NULL;
     enum err e = OK;
     u64 marks;
 
+    if (!has_room_for_ways(g))
+        return E_NOMEM;
     lock_acquire(&p->lock);
     marks = dirty_take_some(p, DIRTY_MOVE, &g->cursor);
     *any = marks;
     if (marks) {
         record = pmap_record(p, g->cursor);
-        pmap_frames(p, g->cursor, frame);
+        ptab_frames(&p->slat.table, pmap_gpa(g->cursor).v, DIRTY_SOME, frame);
     }
-    while (marks) {
+    if (record && g->move->figures.round == 1)
+        e = look_at_pairs(g, record, frame, &marks);
+    while (marks && !e) {
         u32 i = (u32)__builtin_ctzll(marks);
 
         e = look_at(g, g->cursor + i, record ? record[i].state : PAGE_EMPTY, frame[i]);
-        if (e)
-            break;
-        marks &= marks - 1;
+        if (!e)
+            marks &= marks - 1;
     }
     if (marks)
         dirty_put_back(p, DIRTY_MOVE, g->cursor, marks);
-    g->cursor += marks ? (u64)__builtin_ctzll(marks) : PMAP_SOME;
+    g->cursor += marks ? (u64)__builtin_ctzll(marks) : DIRTY_SOME;
     lock_release(&p->lock);
     return e;
 }
 
-static enum err room_for_content(struct pages *g)
+static enum err room_for_macs(struct pages *g)
 {
     u32 room = g->lease->chunks * LEASE_CHUNK;
     void *more;
 
-    if (room <= g->contents)
+    if (room <= g->macs)
         return OK;
-    room = MAX(room, g->contents * 2);
-    more = heap_grow(g->content, g->contents * sizeof(g->content[0]), room * sizeof(g->content[0]));
+    room = MAX(room, g->macs * 2);
+    more = heap_grow(g->mac, g->macs * sizeof(g->mac[0]), room * sizeof(g->mac[0]));
     if (!more)
         return E_NOMEM;
-    g->content = more;
-    g->contents = room;
+    g->mac = more;
+    g->macs = room;
     return OK;
 }
 
-/* What the pages hold that stay, without the lock: a frame that is lent is immutable, and looked at once. Slots are met in
- * the order of their numbers. */
+/* The MAC of what a slot holds. It is made once; slots are met in the order of their numbers. */
+static enum err mac_of_slot(struct pages *g, u32 slot, u64 *to)
+{
+    struct mac mac;
+
+    if (room_for_macs(g))
+        return E_NOMEM;
+    if (slot >= g->maced) {
+        mac =
+            mac_of(&g->content_key, phys_to_virt(lease_frame(g->lease, slot)), PAGE_SIZE, NULL, 0);
+        memcpy(&g->mac[slot], mac.b, sizeof(g->mac[0]));
+        g->maced = slot + 1;
+    }
+    *to = g->mac[slot];
+    return OK;
+}
+
+/* What is not known yet of the pages that stay, without the lock: a frame that is lent is immutable. */
 static enum err describe(struct pages *g)
 {
-    u64 key = share_key(g->move->pmap->group);
-    enum err e = room_for_content(g);
+    struct message_defer_of *d = g->defer.page, *end = d + g->defer.count;
+    enum err e = OK;
 
-    for (; !e && g->defer.described < g->defer.count; g->defer.described++) {
-        struct message_defer_of *d = &g->defer.page[g->defer.described];
-        struct pages_content *c = &g->content[d->slot];
-        const void *at = phys_to_virt(lease_frame(g->lease, d->slot));
-
-        if (d->slot >= g->described) {
-            c->digest = page_hash(at, key);
-            if (g->trusted) {
-                struct mac mac = mac_of(&g->content_key, at, PAGE_SIZE, NULL, 0);
-
-                memcpy(&c->mac, mac.b, sizeof(c->mac));
-            }
-            g->described = d->slot + 1;
-        }
-        d->digest = c->digest;
-        d->mac = c->mac;
+    for (; d < end && (g->defer.unknown || g->trusted) && !e; d++) {
+        if (!d->digest)
+            d->digest = share_hash(g->move->pmap->group, lease_frame(g->lease, d->slot));
+        if (g->trusted)
+            e = mac_of_slot(g, d->slot, &d->mac);
     }
+    g->defer.unknown = false;
     return e;
+}
+
+/* What there was at the beginning: how it went in the first round. */
+static void count_pages(struct pages *g)
+{
+    struct move_figures *f = &g->move->figures;
+
+    f->shared_pages = f->pages_deferred;
+    f->nonzero_pages = g->wants + f->pages_alias + f->pages_deferred + f->pages_home;
 }
 
 static enum err walk(struct pages *g, struct why *why)
@@ -644,6 +701,8 @@ static enum err walk(struct pages *g, struct why *why)
         if (!e || e == E_AGAIN)
             e = describe(g) ? E_NOMEM : e;
     }
+    if (!g->walking && g->move->figures.round == 1)
+        count_pages(g);
     return e;
 }
 

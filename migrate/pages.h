@@ -30,10 +30,6 @@ struct pages_wanted {
     hpa_t leads; /* a shared frame of which it is the leader, with a user; or 0 */
 };
 
-struct pages_content {
-    u64 digest, mac;
-};
-
 /* How a shared frame went: by a slot, or written for the page that leads. */
 struct pages_way {
     u32 frame; /* its number; 0: free */
@@ -49,10 +45,11 @@ struct pages {
     u32 grants, room, asked; /* asked for; room for; not given yet */
     struct pages_way *way;   /* hashed by the frame */
     u64 way_mask, ways;
-    bool trusted;                  /* the target wants MACs */
-    struct key content_key;        /* for these */
-    struct pages_content *content; /* of each slot */
-    u32 contents, described;       /* room for; those below are filled */
+    u64 wants;              /* that were ever put into a grant */
+    bool trusted;           /* the target wants MACs of what stays */
+    struct key content_key; /* for these */
+    u64 *mac;               /* of each slot */
+    u32 macs, maced;        /* room for; those below are made */
     u64 cursor;
     bool attached;             /* the Pmap tells it of dirty pages */
     bool walking;              /* a round is under way */
@@ -76,8 +73,9 @@ struct pages {
         struct message_alias_of alias[MESSAGE_ROOM / sizeof(struct message_alias_of)];
     } alias;
     struct {
-        u32 count, described;
-        struct message_defer_of page[300];
+        u32 count;
+        bool unknown; /* a digest lacks */
+        struct message_defer_of page[MESSAGE_ROOM / sizeof(struct message_defer_of)];
     } defer;
     struct {
         u32 count;

@@ -218,7 +218,7 @@ static void step(u64 *dice)
             u64 entry = ptab_lookup(&pmap[v].slat.table, pmap_gpa(i).v, &level);
 
             change(&pmap[v], i, PAGE_EMPTY, pmap_zero_frame);
-            (void)!frame_put(npt_format.address(entry));
+            (void)!frame_put(ptab_address(entry));
         }
         return;
     }

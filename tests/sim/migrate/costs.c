@@ -14,7 +14,7 @@
 #include "world.h"
 
 #define FIRST  256 /* pages; above the hole */
-#define PAGES  2000
+#define PAGES  4000
 #define DIRTY  1000
 #define STRIDE 30
 

@@ -123,7 +123,7 @@ static void set_bit(struct pmap *p, u64 gpa, unsigned level, u64 bit)
         u64 *e = &table[gpa >> (3 + 9 * l) & 511];
 
         *e |= p->slat.table.format->accessed;
-        table = phys_to_virt(p->slat.table.format->address(*e));
+        table = phys_to_virt(ptab_address(*e));
     }
     table[gpa >> (3 + 9 * level) & 511] |= bit;
 }
@@ -155,8 +155,7 @@ static u8 *translate(struct vm *vm, u64 page, bool write)
         set_bit(p, gpa, level, format->dirty);
     set_bit(p, gpa, level, format->accessed);
     vm->tlb[slot].index = page;
-    vm->tlb[slot].at =
-        (u8 *)phys_to_virt(format->address(e)) + (level == 2 ? page % 512 * PAGE_SIZE : 0);
+    vm->tlb[slot].at = phys_to_virt(ptab_frame_at(e, level, gpa));
     vm->tlb[slot].writable = format->prot(e) & PROT_WRITE;
     vm->tlb[slot].dirty = write;
     return vm->tlb[slot].at;
@@ -214,6 +213,8 @@ bool world_merge(struct vm *a, u64 page_a, struct vm *b, u64 page_b)
 
     dirty_harvest(&a->pmap);
     dirty_harvest(&b->pmap);
+    m.hash = page_hash(a->oracle->memory + page_a * PAGE_SIZE,
+                       share_key(a->pmap.group)); /* the scanner has it */
     merge_run(&m, 1);
     return m.done;
 }
@@ -405,8 +406,7 @@ static hpa_t shared_frame(struct vm *vm, u64 page)
     unsigned level;
     u64 e = ptab_lookup(&vm->pmap.slat.table, pmap_gpa(page).v, &level);
 
-    return e && pmap_state(&vm->pmap, page) == PAGE_SHARED ? vm->pmap.slat.table.format->address(e)
-                                                           : HPA(0);
+    return e && pmap_state(&vm->pmap, page) == PAGE_SHARED ? ptab_address(e) : HPA(0);
 }
 
 /* Sometimes it gives a frame that only has the hash, which must not matter. */
@@ -878,7 +878,7 @@ static const u8 *content(struct vm *vm, u64 page)
         if (!e)
             world_broken("VM %s page %llu is %s and not mapped", vm->oracle->name,
                          (unsigned long long)page, page_state_name[pmap_state(&vm->pmap, page)]);
-        return (const u8 *)phys_to_virt(vm->pmap.slat.table.format->address(e)) +
+        return (const u8 *)phys_to_virt(ptab_address(e)) +
                (level == 2 ? page % 512 * PAGE_SIZE : 0);
     }
 }
@@ -920,9 +920,8 @@ static hpa_t frame_of(const struct vm *vm, u64 page)
     unsigned level;
     u64 e = ptab_lookup(&vm->pmap.slat.table, pmap_gpa(page).v, &level);
 
-    return state == PAGE_PRIVATE || state == PAGE_SHARED || state == PAGE_CACHED
-               ? vm->pmap.slat.table.format->address(e)
-               : HPA(0);
+    return state == PAGE_PRIVATE || state == PAGE_SHARED || state == PAGE_CACHED ? ptab_address(e)
+                                                                                 : HPA(0);
 }
 
 /* Calls fn for every user of a frame of a host's that there should be. */
