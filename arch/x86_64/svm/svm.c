@@ -278,10 +278,27 @@ static void ask_for_window(struct svm_vcpu *s)
         b->int_ctl &= ~WINDOW_BITS;
 }
 
+/* Where TCG has forgotten the shadow, an exit that comes before the instruction behind STI was carried out does not say that it is
+ * in there. By RIP it is; but a loop of one instruction looks the same, so this is not believed without end. */
+#define SHADOW_KEPT_MOST 8
+static void keep_shadow(struct svm_vcpu *s, bool in_shadow, u64 rip)
+{
+    struct vmcb *b = s->vmcb;
+
+    if (svm_forgets_shadow && in_shadow && b->rip == rip && s->shadow_kept < SHADOW_KEPT_MOST) {
+        b->int_shadow |= 1;
+        s->shadow_kept++;
+    } else {
+        s->shadow_kept = 0;
+    }
+}
+
 static void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit)
 {
     struct svm_vcpu *s = svm_of(v);
     struct vmcb *b = s->vmcb;
+    bool in_shadow = b->int_shadow & 1;
+    u64 rip = v->rip;
 
     prepare_tlb(v);
     inject(v);
@@ -297,6 +314,7 @@ static void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit)
     v->gpr[REG_RSP] = b->rsp;
     v->rip = b->rip;
     v->rflags = b->rflags;
+    keep_shadow(s, in_shadow, rip);
     keep_interrupted_event(v);
     if (s->iret_rip != ~0ull && v->rip != s->iret_rip) {
         block_nmi(s, false);

@@ -12,6 +12,7 @@ struct svm_vcpu {
     u64 dr[4];
     u64 tsc_aux;
     bool nmi_blocked, nmi_wanted;
+    u8 shadow_kept; /* how many times in a row keep_shadow did */
     bool irq_window_wanted;
     u64 iret_rip; /* NMIs are unblocked once the guest is past this IRET; ~0: none */
 };
