@@ -11,6 +11,8 @@
 #define PREPARE_STEP 2048 /* pages that are made small before others have their turn */
 #define STEP         4 /* times DIRTY_SOME pages that are looked at before others have their turn */
 
+_Static_assert(LEASE_SOME >= DIRTY_SOME, "slots for all that are looked at at once");
+
 /* How a page went: the kind in the upper 3 bits, a number below. */
 enum sent { SENT_NONE, SENT_GRANT, SENT_LEADER, SENT_ALIAS, SENT_DEFER, SENT_HOME };
 
