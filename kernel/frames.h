@@ -44,6 +44,8 @@ struct frame {
 };
 ASSERT_SIZE(struct frame, 24);
 
+extern struct frame *frame_array; /* by frame number; frames.c alone changes it */
+
 /* Takes all that boot says is free, places the array there, and counts the rest by kind. */
 void frames_init(const struct boot_info *boot);
 /* For tests: the array is the caller's, zeroed, for frames 0 to count - 1; then frames_add. */
@@ -65,8 +67,6 @@ const struct frame *frame_info(hpa_t frame);
 /* Of an allocated block of one frame. Whoever has it guards what is in there. */
 static inline struct frame_pages *frame_pages(hpa_t frame)
 {
-    extern struct frame *frame_array; /* by frame number */
-
     return &frame_array[frame.v / PAGE_SIZE].pages;
 }
 /* Adds a user if the frame is of that kind and owner, and in use; false if not. What was remembered of a frame may be

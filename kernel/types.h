@@ -55,13 +55,12 @@ typedef struct {
 #define MAX(a, b)                       ((a) > (b) ? (a) : (b))
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define PACKED     __attribute__((packed))
-#define ALIGNED(n) __attribute__((aligned(n)))
-#define MUST_CHECK __attribute__((warn_unused_result))
-#define NORETURN   __attribute__((noreturn))
-#define NOINLINE   __attribute__((noinline))
-#define UNLIKELY(x)                                                                                \
-    __builtin_expect(x, 0) /* where a loop is measured: what is rare goes out of its way */
+#define PACKED            __attribute__((packed))
+#define ALIGNED(n)        __attribute__((aligned(n)))
+#define MUST_CHECK        __attribute__((warn_unused_result))
+#define NORETURN          __attribute__((noreturn))
+#define NOINLINE          __attribute__((noinline))
+#define UNLIKELY(x)       __builtin_expect(x, 0)
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 /* A hardware or wire layout states its size where it is defined. */

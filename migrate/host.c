@@ -151,6 +151,7 @@ static u32 describe(struct vm *vm, void *to, u32 size)
     if (size < sizeof(*d))
         return 0;
     d->tsc_khz = arch_tsc_khz();
+    d->reserved = 0;
     d->config = vm->config;
     d->cpuid = vm->cpuid;
     return sizeof(*d);

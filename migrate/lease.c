@@ -129,6 +129,7 @@ bool lease_poll(struct lease *l)
     for (u32 i = 0; i < l->chunks; i++)
         free_chunk(l, l->chunk[i]);
     l->chunks = 0;
+    l->filling = NULL;
     l->used = false;
     l->peer->agent->leases--;
     return false;

@@ -13,6 +13,7 @@
 #define MESSAGE_ORDER 1 /* MESSAGE_SIZE */
 #define MEMORY_ORDER  7 /* LINK_MESSAGES of them, twice */
 _Static_assert(PAGE_SIZE << MESSAGE_ORDER == MESSAGE_SIZE, "a message fills its frames");
+_Static_assert(sizeof(struct message_offer) <= MESSAGE_FIXED, "all of what is fixed is cleared");
 _Static_assert(PAGE_SIZE << MEMORY_ORDER == 2 * LINK_MESSAGES * MESSAGE_SIZE, "room for all");
 
 /* wr_id: what it was, in the upper half; which, in the lower. */

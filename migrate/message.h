@@ -174,7 +174,7 @@ struct message_ping {
 ASSERT_SIZE(struct message_plain, 48);
 ASSERT_SIZE(struct message_pull, 64);
 ASSERT_SIZE(struct message_holder, 72);
-ASSERT_SIZE(struct message_offer, 104);
+ASSERT_SIZE(struct message_offer, 104); /* the longest: MESSAGE_FIXED */
 ASSERT_SIZE(struct message_accept, 64);
 ASSERT_SIZE(struct message_grant, 64);
 ASSERT_SIZE(struct message_chunk, 72);

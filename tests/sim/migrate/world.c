@@ -878,8 +878,7 @@ static const u8 *content(struct vm *vm, u64 page)
         if (!e)
             world_broken("VM %s page %llu is %s and not mapped", vm->oracle->name,
                          (unsigned long long)page, page_state_name[pmap_state(&vm->pmap, page)]);
-        return (const u8 *)phys_to_virt(ptab_address(e)) +
-               (level == 2 ? page % 512 * PAGE_SIZE : 0);
+        return phys_to_virt(ptab_frame_at(e, level, pmap_gpa(page).v));
     }
 }
 
