@@ -35,6 +35,14 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("kind", [only] if only else ["amd", "intel"], scope="session")
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """The one host of all tests speaks where a test failed; others do so when they end (Host.__exit__)."""
+    report = (yield).get_result()
+    if report.failed and call.when == "call" and "host" in item.funcargs:
+        report.sections.append(("what the host says", item.funcargs["host"].testimony()))
+
+
 def guest_files():
     files = {p.name: p for p in sorted(BARE.glob("*.elf"))}
     files.update({"vmlinuz": CLOUD, "initrd.gz": INITRD})

@@ -51,8 +51,7 @@ class Console:
 
     def expect(self, pattern, timeout=None):
         """Waits for a pattern; returns the match."""
-        self.host.line.expect(pattern, timeout=self.host.limit(timeout))
-        return self.host.line.match
+        return self.host.expect(pattern, timeout)
 
     def type(self, text):
         self.host.line.send(text)
@@ -114,8 +113,10 @@ class Host:
         self.__exit__(None, None, None)
         self.__enter__()
 
-    def __exit__(self, *unused):
+    def __exit__(self, failed, *unused):
         if self.emulator:
+            if failed and self.line:
+                print(self.testimony())
             self.emulator.end()
         if self.transcript:
             self.transcript.flush()
@@ -148,23 +149,40 @@ class Host:
     def run(self, command, timeout=None):
         """Types a command and returns what it printed."""
         self.line.send(command + "\r")
-        self.line.expect(self.prompt, timeout=self.limit(timeout))
+        self.expect(self.prompt, timeout)
         text = plain(self.line.before)
         return text.split("\n", 1)[1].strip("\n") if "\n" in text else ""
 
     def expect(self, pattern, timeout=None):
-        self.line.expect(pattern, timeout=self.limit(timeout))
+        """Waits for a pattern; returns the match."""
+        limit = self.limit(timeout)
+        try:
+            self.line.expect(pattern, timeout=limit)
+        except pexpect.TIMEOUT:
+            raise pexpect.TIMEOUT(f"{self.name} did not say {pattern!r} within {limit:.0f} s, but last:\n"
+                                  + plain(self.line.before)[-300:]) from None
         return self.line.match
 
     @contextlib.contextmanager
     def console(self, vm):
         self.line.send(f"vm console {vm}\r")
-        self.line.expect("Ctrl-] leaves", timeout=self.limit())
+        self.expect("Ctrl-] leaves")
         try:
             yield Console(self, vm)
         finally:
             self.line.send(LEAVE)
-            self.line.expect(self.prompt, timeout=self.limit())
+            self.expect(self.prompt)
+
+    def testimony(self):
+        """What it has to say when a test failed: its VMs, their vCPUs, the end of its log."""
+        try:
+            listed = self.run("vm list")
+            told = [f"--- {self.name}", listed]
+            for vm in re.findall(r"^ +(\S+) +\w", listed, re.M)[1:]:
+                told.append(self.run(f"vm info {vm}").partition("\n\n")[2])
+            return "\n".join([*told, *self.run("log").split("\n")[-10:]])
+        except (OSError, pexpect.ExceptionPexpect) as e:
+            return f"--- {self.name} says nothing: {e}"
 
     # --- VMs ----------------------------------------------------------------------------------
 
