@@ -121,6 +121,26 @@ static void sti_shadow(void)
     __asm__ volatile("sti; nop; cli");
 }
 
+/* Over the border of large pages that nobody has touched. */
+static u64 *const untouched = (u64 *)(MIB(6) - 4);
+static volatile u64 found;
+
+static void on_67(void)
+{
+    count[67]++;
+    found = *untouched;
+}
+
+/* The instruction behind STI exits once for each page that it writes, and stays in the shadow. */
+static void exits_in_the_shadow(void)
+{
+    on_vector(67, on_67, true);
+    lapic_send(0, 0x4043);
+    __asm__ volatile("sti; movq $-1, %0; cli" : "=m"(*untouched));
+    check(count[67] == 1 && found == ~0ull, "STI's shadow outlives two exits", "%u, %llx",
+          count[67], (unsigned long long)found);
+}
+
 static void level_triggered(void)
 {
     u32 first;
@@ -152,6 +172,7 @@ void guest_main(const char *cmdline)
     pit_by_ioapic();
     lapic_timer();
     sti_shadow();
+    exits_in_the_shadow();
     level_triggered();
     on_vector(2, on_nmi, false);
     lapic_send(0, 0x4400);

@@ -1,8 +1,11 @@
-/* void svm_enter(struct hvm_vcpu *v, u64 vmcb, u64 host_vmcb)
+/* void svm_enter(struct hvm_vcpu *v, u64 vmcb, u64 host_vmcb, bool in_shadow)
  *
  * The world switch (APM 2, 15.5): GIF is off around VMRUN, so that nothing comes between the guest's FS,
  * GS, TR and the host's. RFLAGS.IF is on at VMRUN: with V_INTR_MASKING it is what lets the host's
- * interrupts end the guest. RAX and RSP are in the VMCB; gpr[] is at offset 0 of struct hvm_vcpu. */
+ * interrupts end the guest. RAX and RSP are in the VMCB; gpr[] is at offset 0 of struct hvm_vcpu.
+ *
+ * A CPU loads the guest's interrupt shadow from the VMCB. QEMU's TCG does not, but carries the one of the
+ * STI before VMRUN into the guest: so there is one where the guest is in a shadow, and only there. */
     .text
     .globl svm_enter
 svm_enter:
@@ -15,6 +18,7 @@ svm_enter:
     push %rdx
     push %rdi
     mov %rsi, %rax
+    test %cl, %cl                               /* nothing below changes the flags */
     clgi
     vmload %rax
     mov 1*8(%rdi), %rcx
@@ -32,8 +36,10 @@ svm_enter:
     mov 15*8(%rdi), %r15
     mov 7*8(%rdi), %rdi
     sti
-    nop                                         /* TCG would carry STI's shadow into the guest */
-    vmrun %rax
+    nop
+    jz 1f
+    sti
+1:  vmrun %rax
     cli
     vmsave %rax
     xchg %rdi, (%rsp)

@@ -11,7 +11,6 @@
 #define IOPM_ORDER      2 /* 12 KiB, one bit a port (15.10.1) */
 #define MSRPM_ORDER     1 /* 8 KiB, two bits an MSR (15.11) */
 
-bool svm_forgets_shadow;
 bool svm_has_next_rip, svm_has_decode_assists, svm_has_flush_by_asid;
 u32 svm_asid_count;
 
@@ -30,16 +29,6 @@ static const u32 own_msr[] = {
     MSR_IA32_SYSENTER_ESP,
     MSR_IA32_SYSENTER_EIP,
 };
-
-/* QEMU's TCG, which does not load the interrupt shadow at VMRUN: an exit between STI and HLT would end it, and
- * the guest would sleep through the interrupt that it waits for. */
-static bool is_tcg(void)
-{
-    u32 r[4];
-
-    arch_cpuid(0x40000000, 0, r);
-    return r[1] == 0x54474354; /* "TCGT" */
-}
 
 static bool svm_probe(void (*missing)(const char *line))
 {
@@ -68,7 +57,6 @@ static bool svm_probe(void (*missing)(const char *line))
         ok = false;
     }
     svm_asid_count = r[1];
-    svm_forgets_shadow = is_tcg();
     svm_has_next_rip = r[3] & BIT(3);
     svm_has_flush_by_asid = r[3] & BIT(6);
     svm_has_decode_assists = r[3] & BIT(7);
@@ -264,41 +252,10 @@ static void keep_interrupted_event(struct hvm_vcpu *v)
         block_nmi(svm_of(v), false);
 }
 
-#define WINDOW_BITS (V_IRQ | V_IGN_TPR | V_INTR_PRIO_MAX)
-
-/* The window is a virtual interrupt of the highest priority that is intercepted before it is delivered. It is asked
- * for at every entry anew: not where it would open inside the shadow that TCG forgets, but again behind it. */
-static void ask_for_window(struct svm_vcpu *s)
-{
-    struct vmcb *b = s->vmcb;
-
-    if (s->irq_window_wanted && !(svm_forgets_shadow && b->int_shadow & 1))
-        b->int_ctl |= WINDOW_BITS;
-    else
-        b->int_ctl &= ~WINDOW_BITS;
-}
-
-/* Where TCG has forgotten the shadow, an exit that comes before the instruction behind STI was carried out does not say that it is
- * in there. By RIP it is; but a loop of one instruction looks the same, so this is not believed without end. */
-#define SHADOW_KEPT_MOST 8
-static void keep_shadow(struct svm_vcpu *s, bool in_shadow, u64 rip)
-{
-    struct vmcb *b = s->vmcb;
-
-    if (svm_forgets_shadow && in_shadow && b->rip == rip && s->shadow_kept < SHADOW_KEPT_MOST) {
-        b->int_shadow |= 1;
-        s->shadow_kept++;
-    } else {
-        s->shadow_kept = 0;
-    }
-}
-
 static void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit)
 {
     struct svm_vcpu *s = svm_of(v);
     struct vmcb *b = s->vmcb;
-    bool in_shadow = b->int_shadow & 1;
-    u64 rip = v->rip;
 
     prepare_tlb(v);
     inject(v);
@@ -308,13 +265,12 @@ static void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit)
     b->rflags = v->rflags;
     b->tsc_offset = v->tsc_offset;
     b->int_ctl = (b->int_ctl & ~V_TPR_MASK) | v->cr8;
-    ask_for_window(s);
-    svm_enter(v, s->vmcb_frame.v, ((struct svm_cpu *)cpu_this()->hvm)->host_vmcb.v);
+    svm_enter(v, s->vmcb_frame.v, ((struct svm_cpu *)cpu_this()->hvm)->host_vmcb.v,
+              b->int_shadow & 1);
     v->gpr[REG_RAX] = b->rax;
     v->gpr[REG_RSP] = b->rsp;
     v->rip = b->rip;
     v->rflags = b->rflags;
-    keep_shadow(s, in_shadow, rip);
     keep_interrupted_event(v);
     if (s->iret_rip != ~0ull && v->rip != s->iret_rip) {
         block_nmi(s, false);
@@ -333,15 +289,20 @@ static bool svm_nmi_ready(struct hvm_vcpu *v)
     return !svm_of(v)->nmi_blocked && !(svm_of(v)->vmcb->int_shadow & 1) && !v->event.valid;
 }
 
+#define WINDOW_BITS (V_IRQ | V_IGN_TPR | V_INTR_PRIO_MAX)
+
+/* The window is a virtual interrupt of the highest priority that is intercepted before it is delivered. */
 static void svm_want_irq_window(struct hvm_vcpu *v, bool on)
 {
-    struct svm_vcpu *s = svm_of(v);
+    struct vmcb *b = svm_of(v)->vmcb;
 
-    s->irq_window_wanted = on;
-    if (on)
-        s->vmcb->intercept[3] |= INTERCEPT_VINTR;
-    else
-        s->vmcb->intercept[3] &= ~INTERCEPT_VINTR;
+    if (on) {
+        b->intercept[3] |= INTERCEPT_VINTR;
+        b->int_ctl |= WINDOW_BITS;
+    } else {
+        b->intercept[3] &= ~INTERCEPT_VINTR;
+        b->int_ctl &= ~WINDOW_BITS;
+    }
 }
 
 /* NMIs are unblocked by IRET, which is intercepted while they are blocked: the first exit behind it is the

@@ -12,8 +12,6 @@ struct svm_vcpu {
     u64 dr[4];
     u64 tsc_aux;
     bool nmi_blocked, nmi_wanted;
-    u8 shadow_kept; /* how many times in a row keep_shadow did */
-    bool irq_window_wanted;
     u64 iret_rip; /* NMIs are unblocked once the guest is past this IRET; ~0: none */
 };
 
@@ -23,7 +21,6 @@ struct svm_cpu {
     struct asid_pool asids;
 };
 
-extern bool svm_forgets_shadow; /* an exit loses the guest's interrupt shadow: see svm.c */
 extern bool svm_has_next_rip, svm_has_decode_assists, svm_has_flush_by_asid;
 extern u32 svm_asid_count;
 
@@ -48,4 +45,4 @@ void svm_set_cr2(struct hvm_vcpu *v, u64 cr2);
 void svm_exit_decode(struct hvm_vcpu *v, struct hvm_exit *exit);
 
 /* entry.S */
-void svm_enter(struct hvm_vcpu *v, u64 vmcb, u64 host_vmcb);
+void svm_enter(struct hvm_vcpu *v, u64 vmcb, u64 host_vmcb, bool in_shadow);
