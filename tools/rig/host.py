@@ -43,6 +43,20 @@ def state_in(info):
     return m.group(1), " ".join((m.group(2) or "").split())
 
 
+class Machine:
+    """What is known by its serial line. One has a name, the line, and limit(): how long to wait for it."""
+
+    def expect(self, pattern, timeout=None):
+        """Waits for a pattern; returns the match."""
+        limit = self.limit(timeout)
+        try:
+            self.line.expect(pattern, timeout=limit)
+        except pexpect.TIMEOUT:
+            raise pexpect.TIMEOUT(f"{self.name} did not say {pattern!r} within {limit:.0f} s, but last:\n"
+                                  + plain(self.line.before)[-300:]) from None
+        return self.line.match
+
+
 class Console:
     """A guest's serial line, through `vm console`."""
 
@@ -70,7 +84,7 @@ class Console:
         return text
 
 
-class Host:
+class Host(Machine):
     def __init__(self, kind, config="", files=None, name="alpha", **emulator):
         self.kind, self.name = kind, name
         self.prompt = PROMPT.format(name)
@@ -152,16 +166,6 @@ class Host:
         self.expect(self.prompt, timeout)
         text = plain(self.line.before)
         return text.split("\n", 1)[1].strip("\n") if "\n" in text else ""
-
-    def expect(self, pattern, timeout=None):
-        """Waits for a pattern; returns the match."""
-        limit = self.limit(timeout)
-        try:
-            self.line.expect(pattern, timeout=limit)
-        except pexpect.TIMEOUT:
-            raise pexpect.TIMEOUT(f"{self.name} did not say {pattern!r} within {limit:.0f} s, but last:\n"
-                                  + plain(self.line.before)[-300:]) from None
-        return self.line.match
 
     @contextlib.contextmanager
     def console(self, vm):

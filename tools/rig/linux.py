@@ -10,14 +10,16 @@ from pathlib import Path
 import pexpect.fdpexpect
 
 from emulator import BUILD, connect, end, spawn
-from host import LINUX_LIMIT, SCALE, Console
+from host import LINUX_LIMIT, SCALE, Console, Machine
 
 KERNEL = BUILD / "guests/generic/vmlinuz"
 INITRD = BUILD / "guests/initrd.gz"
 MODULES = BUILD / "guests/generic"
 
 
-class Linux:
+class Linux(Machine):
+    name = "linux"
+
     def __init__(self, nic=None, modules=("e1000",), files=(), memory=256):
         """modules are loaded in that order; files are put at the root of its file system, or where a dict says."""
         self.nic, self.modules, self.memory = nic, modules, memory
@@ -47,7 +49,7 @@ class Linux:
         self.line = pexpect.fdpexpect.fdspawn(self.serial, encoding="utf-8", codec_errors="replace")
         self.line.delaybeforesend = None
         self.line.logfile_read = open(self.folder / "console.log", "w", encoding="utf-8", errors="replace")
-        self.line.expect("guest# ", timeout=self.limit(LINUX_LIMIT["amd"]))
+        self.expect("guest# ", LINUX_LIMIT["amd"])
         self.run("ip link set lo up")
         for m in self.modules:
             said = self.run(f"insmod /{m}.ko")
@@ -89,7 +91,7 @@ class Linux:
     @property
     def console(self):
         if not hasattr(self, "_console"):
-            self._console = Console(self, "linux")
+            self._console = Console(self, self.name)
         return self._console
 
     def run(self, command, timeout=None):
