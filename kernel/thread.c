@@ -117,7 +117,8 @@ static void switch_away(void)
     c->idling = to == c->idle;
     to->state = THREAD_RUNNING;
     if (to == from) {
-        from->slice_end = time_now() + THREAD_SLICE;
+        if (time_now() >= from->slice_end)
+            from->slice_end = time_now() + THREAD_SLICE;
         lock_release(&sched_lock);
         timer_program();
         return;
@@ -219,23 +220,22 @@ void thread_sleep(u64 ns)
         thread_sleep_until(end);
 }
 
-void thread_yield(void)
+/* To itself if nobody else is ready. */
+static void give_way(void)
 {
-    struct cpu *c = cpu_this();
-    struct thread *t = c->current;
+    struct thread *t = thread_current();
 
-    arch_irq_window();
-    timer_run();
     lock_acquire(&sched_lock);
     account(t, time_now());
-    if (list_empty(&ready)) {
-        c->resched = false;
-        t->slice_end = t->started + THREAD_SLICE;
-        lock_release(&sched_lock);
-        return;
-    }
     enqueue(t);
     switch_away();
+}
+
+void thread_yield(void)
+{
+    arch_irq_window();
+    timer_run();
+    give_way();
 }
 
 void thread_interrupted(void)
@@ -244,7 +244,9 @@ void thread_interrupted(void)
     timer_run();
     late_wait_end(cpu_this());
     if (thread_should_yield() || time_now() >= thread_current()->slice_end)
-        thread_yield();
+        give_way();
+    else
+        timer_program();
 }
 
 void thread_exit(void)
@@ -331,6 +333,7 @@ static NORETURN void idle_loop(void)
         c->idle_ns += time_now() - start;
         timer_run();
         late_wait_end(c);
+        timer_program();
     }
 }
 

@@ -139,5 +139,4 @@ void timer_run(void)
         t->fn(t);
         __atomic_store_n(&c->timer_running, NULL, __ATOMIC_RELEASE);
     }
-    timer_program();
 }

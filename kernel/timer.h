@@ -31,16 +31,16 @@ void timer_cancel(struct timer *t);
 /* Afterwards fn does not run either: what it touches may be freed. Not from fn itself, and not under a
  * lock that fn takes. */
 void timer_cancel_wait(struct timer *t);
-/* Runs what is due on this CPU, and sets the hardware timer for what comes next: the first timer or
- * the end of the running thread's time slice. */
+/* Runs what is due on this CPU. The caller sees to it that timer_program follows. */
 void timer_run(void);
 /* Must the timer's interrupt of this CPU have come by that TSC value? One that comes while the kernel handles an exit is
- * pending, and ends the guest as soon as it is entered; but Bochs forgets it where the guest, too, has interrupts off. */
+ * pending, and ends the guest as soon as it is entered; but Bochs forgets it where the guest, too, has interrupts off, and
+ * QEMU where it comes at the moment of the exit (its vCPU clears a bit of a word in which another thread sets one). */
 static inline bool timer_is_due(u64 tsc)
 {
     u64 armed = cpu_this()->timer_armed;
 
     return armed && tsc > armed;
 }
-/* Only the last: for a new time slice. */
+/* Sets the hardware timer for what comes next: the first timer or the end of the running thread's time slice. */
 void timer_program(void);

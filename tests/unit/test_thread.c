@@ -210,6 +210,21 @@ static void the_slice_of_a_lone_thread_is_renewed(void **state)
     fake_advance(THREAD_SLICE * 3);
     thread_yield();
     assert_int_equal(thread_slice_end(), time_now() + THREAD_SLICE);
+    assert_int_equal(fake_seen.timer, time_to_tsc(thread_slice_end()));
+}
+
+/* Nobody has taken the timer's interrupt: some emulators lose one. */
+static void a_slice_whose_interrupt_was_lost_is_renewed_too(void **state)
+{
+    (void)state;
+    thread_yield();
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(timer_is_due(arch_tsc()));
+        fake_advance(THREAD_SLICE + 1);
+        assert_true(timer_is_due(arch_tsc()));
+        thread_interrupted();
+        assert_int_equal(fake_seen.timer, time_to_tsc(time_now() + THREAD_SLICE));
+    }
 }
 
 static u64 free_frames(void)
@@ -336,6 +351,7 @@ int main(void)
         TEST(busy_threads_share_the_cpu_evenly),
         TEST(who_mostly_sleeps_gets_the_cpu_when_it_wakes),
         TEST(the_slice_of_a_lone_thread_is_renewed),
+        TEST(a_slice_whose_interrupt_was_lost_is_renewed_too),
         TEST(a_thread_that_ends_leaves_nothing_behind),
         TEST(without_memory_no_thread_is_made),
         TEST(a_thread_is_told_when_it_loses_and_gets_the_cpu),

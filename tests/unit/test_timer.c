@@ -80,9 +80,11 @@ static void the_hardware_is_set_to_the_first(void **state)
     assert_int_equal(fake_seen.timer, time_to_tsc(SEC(2)));
     fake_advance(MSEC(1500));
     timer_run();
+    timer_program();
     assert_int_equal(fake_seen.timer, time_to_tsc(SEC(3)));
     fake_advance(SEC(9));
     timer_run();
+    timer_program();
     assert_int_equal(fired, 3);
     assert_int_equal(fake_seen.timer, U64_MAX);
 }
