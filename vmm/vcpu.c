@@ -190,6 +190,7 @@ static bool prepare(struct vcpu *v)
     if (active)
         deliver(v);
     next = next_event(v, &now);
+    vm->platform.devices.irqchip.kick &= ~BIT(v->index); /* that was for this look at it */
     vm_unlock_devices(vm);
     set_timer(v, next);
     if (dead)

@@ -54,6 +54,20 @@ static void ioapic_write(u32 reg, u32 value)
     *(volatile u32 *)(GUEST_IOAPIC + 16) = value;
 }
 
+/* With interrupts off the guest goes on while the PIC asks. */
+static void pic_waits(void)
+{
+    u32 before = count[40];
+
+    out8(0x20, 0x0a); /* OCW3: the IRR is what is read */
+    for (unsigned i = 0; i < 1000000 && !(in8(0x20) & 1); i++)
+        ;
+    check(in8(0x20) & 1 && count[40] == before, "the PIC waits while interrupts are off", "%u, %u",
+          before, count[40]);
+    __asm__ volatile("sti; nop; nop; cli");
+    check(count[40] == before + 1, "and is heard when they are on", "%u, %u", before, count[40]);
+}
+
 static void pit_by_pic(void)
 {
     static const u8 init[] = {0x11, 40, 4, 1}, second[] = {0x11, 48, 2, 1};
@@ -67,6 +81,7 @@ static void pit_by_pic(void)
     out8(0x21, 0xfe);
     pit_start(11932); /* 100 Hz */
     check(wait_for(40, 3), "PIT through PIC and LINT0", "%u", count[40]);
+    pic_waits();
     out8(0x21, 0xff);
 }
 
