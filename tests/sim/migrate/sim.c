@@ -474,8 +474,12 @@ static int in_batches(u64 count, void (*fn)(u64 n))
 
         if (!pid)
             run_batch(first, MIN(first + BATCH, count), fn);
-        if (waitpid(pid, &status, 0) == pid && !status)
+        if (waitpid(pid, &status, 0) == pid && !status) {
+            if (isatty(STDERR_FILENO))
+                fprintf(stderr, "%llu of %llu runs\r", (unsigned long long)*begun,
+                        (unsigned long long)count);
             continue;
+        }
         if (WIFSIGNALED(status))
             fprintf(stderr, "it crashed: %s\n", strsignal(WTERMSIG(status)));
         printf("run %llu failed\n", (unsigned long long)*begun);
