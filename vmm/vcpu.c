@@ -210,6 +210,8 @@ static void run_once(struct vcpu *v)
     __atomic_store_n(&v->in_guest, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&v->kicked, __ATOMIC_SEQ_CST) || thread_should_yield()) {
         v->in_guest = 0;
+        if (timer_is_due(arch_tsc())) /* also one that is kicked without end gives way */
+            thread_interrupted();
         return;
     }
     v->entered_at = v->hvm.rip;
