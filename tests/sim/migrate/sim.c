@@ -33,7 +33,8 @@
 #define LARGE      2048
 #define FAULTS     4
 #define BATCH      200 /* runs of one process: a fake machine has so many contexts */
-#define BRIEF      4   /* pages */
+#define WORKERS    16
+#define BRIEF      4 /* pages */
 #define QUIET_LATE MSEC(1)
 #define LIMIT      20 /* seconds of the CPU's, for a run */
 
@@ -447,43 +448,74 @@ static void one_run(void)
 
 /* --- many runs --------------------------------------------------------------------------------------------------- */
 
-/* In memory that processes share: how many runs were begun. */
-static u64 *begun;
+static pid_t worker[WORKERS]; /* a process each, or 0 */
+static u64 *begun; /* by each, in memory that they share: the run that it is at, from 1 on */
 
-static void run_batch(u64 first, u64 end, void (*fn)(u64 n))
+static void run_batch(u64 *at, u64 first, u64 end, void (*fn)(u64 n))
 {
     const struct itimerval limit = {.it_value.tv_sec = LIMIT};
 
     world_on_break = tell_plan;
     signal(SIGVTALRM, hangs);
     for (u64 n = first; n < end; n++) {
-        *begun = n + 1;
+        *at = n + 1;
         setitimer(ITIMER_VIRTUAL, &limit, NULL); /* other work on this machine does not count */
         fn(n);
     }
     exit(0);
 }
 
-/* Runs fn for all numbers below count, some in each process. Returns the exit status. */
+/* Waits until one has ended, and returns its place, or -1 if a run of it failed: then all are ended. */
+static int await_worker(void)
+{
+    int status, i = 0;
+    pid_t pid = waitpid(-1, &status, 0);
+
+    while (worker[i] != pid)
+        i++;
+    worker[i] = 0;
+    if (!status)
+        return i;
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "it crashed: %s\n", strsignal(WTERMSIG(status)));
+    printf("run %llu failed\n", (unsigned long long)begun[i]);
+    for (i = 0; i < WORKERS; i++)
+        if (worker[i])
+            kill(worker[i], SIGKILL);
+    return -1;
+}
+
+static void show_progress(u64 runs, u64 count)
+{
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "%llu of %llu runs\r", (unsigned long long)runs, (unsigned long long)count);
+}
+
+/* Runs fn for all numbers below count, some in each process, a process on each CPU. Returns the exit status. */
 static int in_batches(u64 count, void (*fn)(u64 n))
 {
-    begun = mmap(NULL, sizeof(*begun), 3 /* read, write */, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    for (u64 first = 0; first < count; first += BATCH) {
-        pid_t pid = fork();
-        int status;
+    int most = (int)MIN(MAX(sysconf(_SC_NPROCESSORS_ONLN), 1), WORKERS), running = 0;
+    u64 next = 0;
 
-        if (!pid)
-            run_batch(first, MIN(first + BATCH, count), fn);
-        if (waitpid(pid, &status, 0) == pid && !status) {
-            if (isatty(STDERR_FILENO))
-                fprintf(stderr, "%llu of %llu runs\r", (unsigned long long)*begun,
-                        (unsigned long long)count);
-            continue;
+    begun = mmap(NULL, WORKERS * sizeof(*begun), 3 /* read, write */, MAP_SHARED | MAP_ANONYMOUS,
+                 -1, 0);
+    while (next < count || running) {
+        int place = running;
+
+        if (running == most || next >= count) {
+            place = await_worker();
+            if (place < 0)
+                return 1;
+            running--;
+            show_progress(MIN(next, count) - (u64)running * BATCH, count);
         }
-        if (WIFSIGNALED(status))
-            fprintf(stderr, "it crashed: %s\n", strsignal(WTERMSIG(status)));
-        printf("run %llu failed\n", (unsigned long long)*begun);
-        return 1;
+        if (next >= count)
+            continue;
+        worker[place] = fork();
+        if (!worker[place])
+            run_batch(&begun[place], next, MIN(next + BATCH, count), fn);
+        running++;
+        next += BATCH;
     }
     printf("%llu runs passed\n", (unsigned long long)count);
     return 0;
