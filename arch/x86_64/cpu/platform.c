@@ -57,11 +57,6 @@ void arch_cpu_name(char name[49])
         arch_cpuid(0x80000002 + i, 0, words + 4 * i);
 }
 
-void arch_idle(void)
-{
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
-}
-
 void arch_irq_window(void)
 {
     __asm__ volatile("sti; nop; cli" : : : "memory");

@@ -4,7 +4,9 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 
-extern const u8 trap_stubs[]; /* vectors.S: 16 bytes each */
+/* vectors.S */
+extern const u8 trap_stubs[]; /* 16 bytes each */
+extern const u8 idle_halt[];  /* one byte long */
 void trap_handle(struct trap_frame *f);
 
 static void (*handlers[256])(void);
@@ -73,7 +75,7 @@ static NORETURN void exception_panic(const struct trap_frame *f)
     panic_end();
 }
 
-static void nmi(void)
+static void nmi(struct trap_frame *f)
 {
     struct cpu *c = cpu_this();
 
@@ -82,6 +84,8 @@ static void nmi(void)
     /* Two nudges can be one NMI, or come apart: those of the last second have been asked for. */
     if (arch_tsc() - __atomic_load_n(&c->nudged_at, __ATOMIC_SEQ_CST) > arch_tsc_khz() * 1000ull)
         c->stray_nmis++;
+    if (f->rip == (u64)idle_halt)
+        f->rip++;
 }
 
 /* Interrupts come where no lock is held; NMIs may come anywhere. */
@@ -96,7 +100,7 @@ static void tell_of_nmis(struct cpu *c)
 void trap_handle(struct trap_frame *f)
 {
     if (f->vector == VEC_NMI) {
-        nmi();
+        nmi(f);
         return;
     }
     if (f->vector < 32)

@@ -79,6 +79,18 @@ arch_context_switch:
     pop %rbp
     ret
 
+/* void arch_idle(void). An NMI that comes behind STI goes on behind HLT (traps.c): what it let in may be what
+ * would have ended the halt. */
+    .globl arch_idle, idle_halt
+    .type arch_idle, @function
+arch_idle:
+    sti
+idle_halt:
+    hlt
+    cli
+    ret
+    .size arch_idle, . - arch_idle
+
 /* Where a new thread's first switch returns to: entry is in RBX, its argument in R12. */
     .globl context_start
     .type context_start, @function
