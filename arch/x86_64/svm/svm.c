@@ -120,9 +120,9 @@ static void set_intercepts(struct vmcb *b)
     /* An endless run of #DB or #AC deliveries keeps the CPU from taking interrupts. */
     b->intercept[2] = BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC);
     b->intercept[3] = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT |
-                      INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_RSM | INTERCEPT_INVD |
-                      INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO | INTERCEPT_MSR |
-                      INTERCEPT_TASK | INTERCEPT_FERR | INTERCEPT_SHUTDOWN;
+                      INTERCEPT_VINTR | INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_RSM |
+                      INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO |
+                      INTERCEPT_MSR | INTERCEPT_TASK | INTERCEPT_FERR | INTERCEPT_SHUTDOWN;
     b->intercept[4] = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |
                       INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD |
                       INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_XSETBV | INTERCEPT_RDPRU;
@@ -291,18 +291,16 @@ static bool svm_nmi_ready(struct hvm_vcpu *v)
 
 #define WINDOW_BITS (V_IRQ | V_IGN_TPR | V_INTR_PRIO_MAX)
 
-/* The window is a virtual interrupt of the highest priority that is intercepted before it is delivered. */
+/* The window is a virtual interrupt of the highest priority that is intercepted before it is delivered. The intercept stays
+ * on: QEMU may remember one beyond the exit that ends it (timer_is_due says why), and the guest would get vector 0. */
 static void svm_want_irq_window(struct hvm_vcpu *v, bool on)
 {
     struct vmcb *b = svm_of(v)->vmcb;
 
-    if (on) {
-        b->intercept[3] |= INTERCEPT_VINTR;
+    if (on)
         b->int_ctl |= WINDOW_BITS;
-    } else {
-        b->intercept[3] &= ~INTERCEPT_VINTR;
+    else
         b->int_ctl &= ~WINDOW_BITS;
-    }
 }
 
 /* NMIs are unblocked by IRET, which is intercepted while they are blocked: the first exit behind it is the
