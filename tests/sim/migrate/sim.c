@@ -465,7 +465,14 @@ static void run_batch(u64 *at, u64 first, u64 end, void (*fn)(u64 n))
     exit(0);
 }
 
-/* Waits until one has ended, and returns its place, or -1 if a run of it failed: then all are ended. */
+static void end_workers(void)
+{
+    for (int i = 0; i < WORKERS; i++)
+        if (worker[i] > 0)
+            kill(worker[i], SIGKILL);
+}
+
+/* Waits until one has ended, and returns its place, or -1 if a run of it failed. */
 static int await_worker(void)
 {
     int status, i = 0;
@@ -479,9 +486,7 @@ static int await_worker(void)
     if (WIFSIGNALED(status))
         fprintf(stderr, "it crashed: %s\n", strsignal(WTERMSIG(status)));
     printf("run %llu failed\n", (unsigned long long)begun[i]);
-    for (i = 0; i < WORKERS; i++)
-        if (worker[i])
-            kill(worker[i], SIGKILL);
+    end_workers();
     return -1;
 }
 
@@ -512,6 +517,11 @@ static int in_batches(u64 count, void (*fn)(u64 n))
         if (next >= count)
             continue;
         worker[place] = fork();
+        if (worker[place] < 0) {
+            perror("no process for the next runs");
+            end_workers();
+            return 1;
+        }
         if (!worker[place])
             run_batch(&begun[place], next, MIN(next + BATCH, count), fn);
         running++;
