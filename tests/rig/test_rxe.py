@@ -121,6 +121,18 @@ def test_a_host_reaches_linuxs_memory_on_a_bad_wire(wire, faults):
         assert_right(host.run(f"rdma verify {LINUX}", timeout=600), HOST_CASES, lost_refusals=True)
 
 
+@pytest.mark.parametrize("count", [60, pytest.param(300, marks=SOAK)])
+def test_what_linux_completes_has_its_data_whatever_was_lost(wire, count):
+    """rdma_rxe takes any ACK with the PSN of a READ or atomic for its answer."""
+    with Host("amd", config=f"address {FERRY}/24", nic=wire.end()) as host, rxe_linux(wire) as linux:
+        set_up(linux, LINUX, (FERRY, wire.ends[0]))
+        host.run("rdma listen")
+        wire.loss = 10
+        said = linux.run(f"/rxe pairs {FERRY} {count}", timeout=900)
+        assert "success without its data" not in said
+        assert_right(said, 2 * count)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("faults", [1, 5])
 def test_linux_reaches_a_hosts_memory_on_a_bad_wire(wire, faults):

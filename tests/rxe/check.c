@@ -232,6 +232,62 @@ static const char *test_add(void)
     return problem;
 }
 
+/* --- pairs ----------------------------------------------------------------------------------------- */
+
+#define PAIR_SIZE 64u
+#define POISON    0xeeu
+
+/* A WRITE of one packet and what brings the same bytes back, posted at once: a peer that acknowledges the second, whose
+ * answer was lost, leaves the poison in the buffer. */
+static const char *pair(struct ibv_send_wr *second, unsigned size)
+{
+    struct ibv_send_wr write = {.opcode = IBV_WR_RDMA_WRITE};
+    const char *problem;
+
+    write.wr.rdma.remote_addr = c.link.theirs.addr + 8;
+    write.wr.rdma.rkey = (uint32_t)c.link.theirs.key;
+    memset(c.link.at + BACK_AT, POISON, size);
+    link_post(&c.link, &write, SOURCE_AT, size);
+    link_post(&c.link, second, BACK_AT, size);
+    problem = wait_for(c.sends + 2, c.recvs);
+    if (!problem && memcmp(c.link.at + BACK_AT, c.link.at + SOURCE_AT, size) != 0)
+        problem = "success without its data";
+    return problem;
+}
+
+static const char *write_and_read(void)
+{
+    struct ibv_send_wr wr = {.opcode = IBV_WR_RDMA_READ};
+
+    wr.wr.rdma.remote_addr = c.link.theirs.addr + 8;
+    wr.wr.rdma.rkey = (uint32_t)c.link.theirs.key;
+    pattern(PAIR_SIZE);
+    return pair(&wr, PAIR_SIZE);
+}
+
+static const char *write_and_add(void)
+{
+    struct ibv_send_wr wr = {.opcode = IBV_WR_ATOMIC_FETCH_AND_ADD};
+
+    wr.wr.atomic.remote_addr = c.link.theirs.addr + 8;
+    wr.wr.atomic.rkey = (uint32_t)c.link.theirs.key;
+    wr.wr.atomic.compare_add = 1;
+    pattern(8);
+    return pair(&wr, 8);
+}
+
+int pairs(const char *host, unsigned count)
+{
+    begin(host, 15);
+    for (unsigned i = 0; i < count; i++) {
+        result("WRITE, READ", PAIR_SIZE, write_and_read());
+        result("WRITE, FETCH_AND_ADD", 8, write_and_add());
+    }
+    finish();
+    printf("%u right, %u wrong\n", right, wrong);
+    return wrong != 0;
+}
+
 /* --- refusals -------------------------------------------------------------------------------------- */
 
 /* An atomic that is not aligned is refused by libibverbs already. */

@@ -76,5 +76,7 @@ int main(int argc, char **argv)
         return serve();
     if (argc == 3 && !strcmp(argv[1], "check"))
         return check(argv[2]);
-    die("rxe setup | serve | check ADDRESS");
+    if (argc == 4 && !strcmp(argv[1], "pairs"))
+        return pairs(argv[2], (unsigned)atoi(argv[3]));
+    die("rxe setup | serve | check ADDRESS | pairs ADDRESS COUNT");
 }

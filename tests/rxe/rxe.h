@@ -53,3 +53,5 @@ void link_post(struct link *l, struct ibv_send_wr *wr, unsigned offset, unsigned
 int setup(void);
 int serve(void);
 int check(const char *host);
+/* That many WRITEs with a READ behind, and as many with an atomic. */
+int pairs(const char *host, unsigned count);

@@ -324,6 +324,47 @@ static void a_response_that_is_lost_again_is_asked_for_without_a_time_out(void *
     end();
 }
 
+/* Loses the first responses, as many as lose_number says; an ACK bears the first request's PSN. */
+static bool judge_acks(void *ctx, u32 from, const u8 *frame, u32 size)
+{
+    const struct wire_bth *bth = (const void *)(frame + WIRE_HEADERS);
+
+    (void)ctx;
+    (void)size;
+    if (!from)
+        return true;
+    if (bth->opcode == RC_ACKNOWLEDGE)
+        assert_int_equal(be24_get(bth->psn), 0x123456);
+    return !lose_number || !lose_number--;
+}
+
+/* A requester may complete what has an ACK's PSN without having its data: Linux's rdma_rxe does. */
+static void an_ack_never_bears_the_psn_of_a_read_or_atomic(void **state)
+{
+    static const enum wr_opcode ops[] = {WR_RDMA_READ, WR_ATOMIC_FETCH_AND_ADD};
+
+    (void)state;
+    for (u32 i = 0; i < COUNT_OF(ops); i++)
+        for (u32 lost = 0; lost < 4; lost++) {
+            struct verbs_sge sge = {SOURCE, 8, 0};
+            struct verbs_send_wr write, wr;
+
+            start(1024);
+            sge.lkey = mr[0]->lkey;
+            write = work(WR_RDMA_WRITE, &sge);
+            wr = work(ops[i], &sge);
+            lose_number = lost;
+            w.watch = judge_acks;
+            post(0, &write);
+            post(0, &wr);
+            settle();
+            assert_int_equal(wcs[0], 2);
+            assert_int_equal(wc[0][1].status, WC_SUCCESS);
+            assert_int_equal(lose_number, 0);
+            end();
+        }
+}
+
 /* READ requests as the responder of Linux's rdma_rxe remembers them: the start moves with what is asked again. */
 static struct {
     u32 end; /* PSN behind all that was asked for */
@@ -935,6 +976,7 @@ int main(void)
         T(an_atomic_whose_answer_is_lost_is_not_executed_twice),
         T(the_loss_of_any_one_frame_is_repaired),
         T(a_response_that_is_lost_again_is_asked_for_without_a_time_out),
+        T(an_ack_never_bears_the_psn_of_a_read_or_atomic),
         T(no_part_of_a_read_is_asked_for_after_a_later_one),
         T(a_dead_line_ends_in_retry_exceeded_after_all_retries),
         T(packet_numbers_wrap_in_mid_message),

@@ -196,8 +196,9 @@ struct rc_responder {
     bool in_message;
     bool nak_sent; /* one for each gap */
     bool ack_due;
-    u8 nak;     /* syndrome that is due, or 0 */
-    bool fatal; /* ... after which the queue pair is in error */
+    u32 ack_psn; /* what an ACK bears: the last packet of a SEND or WRITE that was executed */
+    u8 nak;      /* syndrome that is due, or 0 */
+    bool fatal;  /* ... after which the queue pair is in error */
     u32 nak_psn;
     u8 refused;           /* in error: the syndrome of the NAK that led there, or 0 */
     u8 repeats;           /* how often it is still said again */

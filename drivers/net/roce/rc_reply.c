@@ -1,5 +1,9 @@
 /* The responder's sending half: READ and atomic responses in the order of their PSNs, then one NAK or one ACK
- * for all that came (IBTA volume 1, 9.7.5.1). */
+ * for all that came (IBTA volume 1, 9.7.5.1).
+ *
+ * An ACK never bears the PSN of a READ or atomic: a requester may take it for the answer (Linux's rdma_rxe does), and
+ * complete without the data if the response was lost. It bears that of the last SEND or WRITE, which is enough: a
+ * response acknowledges all that lies before it. */
 #include "drivers/net/roce/rc_internal.h"
 
 static enum rc_memory fill_from_range(struct rc *rc, const struct rc_payload *from, u8 *to,
@@ -58,9 +62,14 @@ static enum rc_step send_pending(struct rc *rc)
 {
     struct rc_responder *res = &rc->res;
     struct rc_pending *e = &res->pending[0];
-    enum rc_step step = e->atomic ? send_atomic(rc, e) : send_read(rc, e, psn_add(e->psn, e->sent));
+    u32 psn = psn_add(e->psn, e->sent);
+    enum rc_step step = e->atomic ? send_atomic(rc, e) : send_read(rc, e, psn);
 
-    if (step == RC_SENT && res->pending_count && ++e->sent == e->packets) {
+    if (step != RC_SENT || !res->pending_count)
+        return step;
+    if (psn_before(res->ack_psn, psn))
+        res->ack_due = false;
+    if (++e->sent == e->packets) {
         res->pending_count--;
         memmove(e, e + 1, res->pending_count * sizeof(*e));
     }
@@ -92,7 +101,7 @@ enum rc_step rc_reply(struct rc *rc)
     }
     if (!res->ack_due)
         return RC_NOTHING;
-    step = send_ack(rc, psn_add(res->expected, WIRE_PSN_MASK), AETH_ACK);
+    step = send_ack(rc, res->ack_psn, AETH_ACK);
     if (step == RC_SENT)
         res->ack_due = false;
     return step;

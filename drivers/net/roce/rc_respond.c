@@ -242,7 +242,7 @@ static void duplicate(struct rc *rc, const struct roce_packet *p)
         duplicate_read(rc, p);
     else if (p->info->flags & ROCE_ATOMIC_ETH)
         duplicate_atomic(rc, p);
-    else
+    else if (!psn_before(rc->res.ack_psn, p->psn))
         rc->res.ack_due = true;
 }
 
@@ -293,7 +293,10 @@ static void take_expected(struct rc *rc, const struct roce_packet *p)
     res->expected = psn_add(res->expected, 1);
     if (p->info->flags & ROCE_ENDS)
         res->msn = psn_add(res->msn, 1);
-    if (p->ack_request && p->info->flags & ROCE_PAYLOAD)
+    if (!(p->info->flags & ROCE_PAYLOAD))
+        return;
+    res->ack_psn = p->psn;
+    if (p->ack_request)
         res->ack_due = true;
 }
 

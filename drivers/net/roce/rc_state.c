@@ -70,6 +70,7 @@ static void commit_rtr(struct rc *rc, const struct rc_attr *attr)
     rc->attr.min_rnr_timer = attr->min_rnr_timer;
     rc->mtu_shift = (u8)__builtin_ctz(attr->path_mtu);
     rc->res.expected = attr->rq_psn;
+    rc->res.ack_psn = psn_add(attr->rq_psn, WIRE_PSN_MASK);
 }
 
 static enum err prepare_rts(const struct rc *rc, const struct rc_attr *attr, struct why *why)

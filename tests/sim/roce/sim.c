@@ -3,7 +3,9 @@
  *     roce-sim FIRST COUNT [-v]
  *
  * What must hold for every seed: all that is posted completes once and in order, with the right bytes, or the
- * queue pair ends in error and the rest is flushed; nothing hangs; memory that no work names keeps its bytes. */
+ * queue pair ends in error and the rest is flushed; nothing hangs; memory that no work names keeps its bytes. And on
+ * the wire: no ACK bears the PSN of a READ or atomic, for which a lenient requester (Linux's rdma_rxe) would complete
+ * it, with or without its data. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +94,48 @@ static void fill(u32 h)
         else
             world_put(&w, reads ? 1 - h : h, reads ? p->remote : p->local, buffer, p->size);
     }
+}
+
+/* --- what a lenient requester would take for an answer ------------------------------------------- */
+
+#define PSNS 65536 /* far more than are under way */
+
+/* Of each PSN, by its low bits, what request last had it. */
+static struct {
+    u32 psn;
+    bool used, asks; /* for a response of its own */
+} request[2][PSNS];
+static struct icrc icrc;
+static u32 path_mtu;
+
+static void note_request(u32 from, const struct roce_packet *p)
+{
+    bool read = p->info->kind == ROCE_READ, asks = read || p->info->flags & ROCE_ATOMIC_ETH;
+    u32 packets = read ? MAX((p->length + path_mtu - 1) / path_mtu, 1u) : 1;
+
+    for (u32 i = 0; i < packets; i++) {
+        u32 psn = (p->psn + i) & WIRE_PSN_MASK;
+
+        request[from][psn % PSNS].psn = psn;
+        request[from][psn % PSNS].used = true;
+        request[from][psn % PSNS].asks = asks;
+    }
+}
+
+static bool judge_frame(void *ctx, u32 from, const u8 *frame, u32 size)
+{
+    struct roce_packet p;
+    u32 at;
+
+    (void)ctx;
+    CHECK(roce_packet_parse(&p, &icrc, frame, size) == ROCE_OK);
+    at = p.psn % PSNS;
+    if (!(p.info->flags & ROCE_RESPONSE))
+        note_request(from, &p);
+    else if (p.opcode == RC_ACKNOWLEDGE && AETH_KIND(p.syndrome) == AETH_KIND(AETH_ACK))
+        CHECK(!request[1 - from][at].used || request[1 - from][at].psn != p.psn ||
+              !request[1 - from][at].asks);
+    return true;
 }
 
 /* --- posting ------------------------------------------------------------------------------------ */
@@ -311,7 +355,10 @@ static void run_seed(bool verbose)
     attr = world_attr(mtu);
     random_attr(&r, &attr);
     memset(side, 0, sizeof(side));
+    memset(request, 0, sizeof(request));
+    path_mtu = mtu;
     world_init(&w, &line, mtu, seed, 128);
+    w.watch = judge_frame;
     memset(w.host[0].memory, CANARY, 2 * WORLD_MEMORY);
     world_connect(&w, &attr, WORKS, WORKS);
     for (u32 h = 0; h < 2; h++) {
@@ -353,6 +400,7 @@ int main(int argc, char **argv)
     u64 count = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     u64 errors = 0;
 
+    icrc_init(&icrc);
     for (seed = first; seed < first + count; seed++) {
         run_seed(argc > 3);
         errors += side[0].failed || side[1].failed;
