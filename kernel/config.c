@@ -1,11 +1,15 @@
+/* The parser of ferry.cfg: a table of keys, each with a function that takes its value. */
 #include "kernel/config.h"
 #include "kernel/string.h"
+
+#define WRONG_TEXT 160
 
 struct parser {
     struct config *config;
     struct config_vm *vm; /* the one that keys belong to now, or NULL */
     unsigned line, wrong;
-    bool in_vm; /* under a `vm` line, even one that was refused */
+    bool in_vm;               /* under a `vm` line, even one that was refused */
+    char refusal[WRONG_TEXT]; /* what is wrong with the value, or "": it is not what was expected */
     void (*report)(void *ctx, unsigned line, const char *what);
     void *ctx;
 };
@@ -16,6 +20,18 @@ struct key {
     bool (*set)(struct parser *p, const char *value); /* false: the value is wrong */
     const char *expected;
 };
+
+/* Says what is wrong with a value that has the right form. */
+static bool refuse(struct parser *p, const char *format, ...) PRINTF_LIKE(2, 3);
+static bool refuse(struct parser *p, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    str_vformat(p->refusal, sizeof(p->refusal), format, args);
+    va_end(args);
+    return false;
+}
 
 static bool is_name(const char *s)
 {
@@ -59,13 +75,52 @@ static bool parse_address(const char **s, u8 address[4], char behind)
     return true;
 }
 
+static u32 address_number(const u8 a[4])
+{
+    return (u32)a[0] << 24 | (u32)a[1] << 16 | (u32)a[2] << 8 | a[3];
+}
+
+/* The bits that number hosts within the network. */
+static u32 host_bits(unsigned prefix)
+{
+    return prefix < 32 ? ~0u >> prefix : 0;
+}
+
+/* Why no host can have that address, or NULL. */
+static const char *not_a_hosts(const u8 address[4])
+{
+    return address[0] == 0     ? "addresses that begin with 0 are nobody's"
+           : address[0] == 127 ? "addresses that begin with 127 do not leave a host"
+           : address[0] >= 240 ? "addresses from 240 on are reserved, or broadcast"
+           : address[0] >= 224 ? "addresses from 224 to 239 are multicast groups"
+                               : NULL;
+}
+
+/* The same for a network of that prefix, in which all zeros are the network and all ones its broadcast. */
+static const char *not_a_hosts_of(const u8 address[4], unsigned prefix)
+{
+    u32 host = address_number(address) & host_bits(prefix);
+
+    if (prefix > 30)
+        return NULL;
+    return !host                       ? "that is the network's own address"
+           : host == host_bits(prefix) ? "that is the network's broadcast address"
+                                       : NULL;
+}
+
 static bool set_address(struct parser *p, const char *value)
 {
+    const char *text = value, *wrong;
     unsigned prefix;
     u8 address[4];
 
     if (!parse_address(&value, address, '/') || !parse_decimal(&value, 32, &prefix) || *value)
         return false;
+    wrong = not_a_hosts(address);
+    if (!wrong)
+        wrong = not_a_hosts_of(address, prefix);
+    if (wrong)
+        return refuse(p, "%s is not a host's address: %s", text, wrong);
     memcpy(p->config->address, address, sizeof(address));
     p->config->prefix = (u8)prefix;
     return true;
@@ -115,7 +170,10 @@ static bool set_rdma_retries(struct parser *p, const char *value)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* All of the text, 64 digits. */
@@ -133,12 +191,36 @@ static bool parse_key(const char *s, u8 key[CONFIG_KEY])
     return true;
 }
 
+/* "10.0.0.2" */
+static const char *address_text(char to[16], const u8 a[4])
+{
+    str_format(to, 16, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
+    return to;
+}
+
+/* Is it unlike the peers before it? */
+static bool check_new_peer(struct parser *p, const struct config_peer *new)
+{
+    char address[16];
+
+    for (u32 i = 0; i < p->config->peer_count; i++) {
+        const struct config_peer *old = &p->config->peer[i];
+
+        if (str_equal(old->name, new->name))
+            return refuse(p, "line %u names %s already", old->line, new->name);
+        if (!memcmp(old->address, new->address, sizeof(new->address)))
+            return refuse(p, "%s has the address of %s, %s", new->name, old->name,
+                          address_text(address, new->address));
+    }
+    return true;
+}
+
 /* NAME ADDRESS KEY */
 static bool add_peer(struct parser *p, const char *value)
 {
     struct config *c = p->config;
-    struct config_peer peer = {.name = ""};
-    const char *space = strchr(value, ' ');
+    struct config_peer peer = {.name = "", .line = p->line};
+    const char *space = strchr(value, ' '), *wrong;
 
     if (!space || (size_t)(space - value) >= CONFIG_NAME || c->peer_count == CONFIG_MAX_PEERS)
         return false;
@@ -149,10 +231,12 @@ static bool add_peer(struct parser *p, const char *value)
         return false;
     while (*space == ' ')
         space++;
-    for (u32 i = 0; i < c->peer_count; i++)
-        if (str_equal(c->peer[i].name, peer.name))
-            return false;
     if (!parse_key(space, peer.key))
+        return false;
+    wrong = not_a_hosts(peer.address);
+    if (wrong)
+        return refuse(p, "%s cannot have that address: %s", peer.name, wrong);
+    if (!check_new_peer(p, &peer))
         return false;
     c->peer[c->peer_count++] = peer;
     return true;
@@ -299,7 +383,7 @@ static const struct key keys[] = {
 static void wrong_line(struct parser *p, const char *format, ...) PRINTF_LIKE(2, 3);
 static void wrong_line(struct parser *p, const char *format, ...)
 {
-    char what[160];
+    char what[WRONG_TEXT];
     va_list args;
 
     va_start(args, format);
@@ -324,6 +408,17 @@ static void unknown_key(struct parser *p, const char *name)
                near ? near->name : "");
 }
 
+static void set_value(struct parser *p, const struct key *k, const char *value)
+{
+    p->refusal[0] = '\0';
+    if (k->set(p, value))
+        return;
+    if (p->refusal[0])
+        wrong_line(p, "%s: %s", k->name, p->refusal);
+    else
+        wrong_line(p, "%s: expected %s", k->name, k->expected);
+}
+
 static void parse_line(struct parser *p, char *name)
 {
     char *value = strchr(name, ' ');
@@ -343,13 +438,62 @@ static void parse_line(struct parser *p, char *name)
         if (k->of_vm && !p->vm) {
             if (!p->in_vm)
                 wrong_line(p, "'%s' stands before the first 'vm NAME' line", k->name);
-        } else if (!k->set(p, value)) {
-            wrong_line(p, "%s: expected %s", k->name, k->expected);
+        } else {
+            set_value(p, k, value);
         }
         return;
     }
     unknown_key(p, name);
 }
+
+/* --- what can be said only when all lines have been read ----------------------------------------- */
+
+/* A peer that is this host would be asked for this host's own VMs. */
+static bool peer_is_this_host(struct parser *p, const struct config_peer *peer)
+{
+    const struct config *c = p->config;
+    char address[16];
+
+    if (str_equal(peer->name, c->host))
+        wrong_line(p, "peer: %s is this host itself", peer->name);
+    else if (c->prefix && !memcmp(peer->address, c->address, sizeof(c->address)))
+        wrong_line(p, "peer: %s has this host's own address, %s", peer->name,
+                   address_text(address, peer->address));
+    else
+        return false;
+    return true;
+}
+
+/* Such a peer is kept: it is not reached, and VMs that it may have are not started before somebody says that it is off. */
+static void warn_of_peer(struct parser *p, const struct config_peer *peer)
+{
+    const struct config *c = p->config;
+    u32 apart = address_number(peer->address) ^ address_number(c->address);
+    const char *wrong = c->prefix ? not_a_hosts_of(peer->address, c->prefix) : NULL;
+
+    if (c->prefix && apart & ~host_bits(c->prefix))
+        wrong_line(p, "peer: %s is outside of this host's network, and will not be reached",
+                   peer->name);
+    else if (wrong)
+        wrong_line(p, "peer: %s will not be reached: %s", peer->name, wrong);
+}
+
+static void check_peers(struct parser *p)
+{
+    struct config *c = p->config;
+    u32 kept = 0;
+
+    for (u32 i = 0; i < c->peer_count; i++) {
+        p->line = c->peer[i].line;
+        if (peer_is_this_host(p, &c->peer[i]))
+            continue;
+        warn_of_peer(p, &c->peer[i]);
+        c->peer[kept++] = c->peer[i];
+    }
+    c->peer_count = kept;
+}
+
+/* --- lines --------------------------------------------------------------------------------------- */
 
 /* Copies one line without comment, with tabs as spaces and no blanks at its ends. */
 static bool clean_line(char *to, size_t size, const char *from, size_t length)
@@ -371,29 +515,45 @@ static bool clean_line(char *to, size_t size, const char *from, size_t length)
     return true;
 }
 
+/* The mark that some editors put before the text: how many bytes to pass over. */
+static size_t byte_order_mark(struct parser *p, const char *text, size_t size)
+{
+    if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+        return 3;
+    if (size < 2 || (memcmp(text, "\xff\xfe", 2) != 0 && memcmp(text, "\xfe\xff", 2) != 0))
+        return 0;
+    p->line = 1;
+    wrong_line(p, "the file is in UTF-16, which is not read: save it as UTF-8");
+    return size;
+}
+
+static void parse_text(struct parser *p, const char *text, size_t size)
+{
+    char line[CONFIG_PATH + CONFIG_CMDLINE + 16];
+
+    for (size_t at = byte_order_mark(p, text, size), end; at < size; at = end + 1) {
+        for (end = at; end < size && text[end] != '\n'; end++)
+            ;
+        p->line++;
+        if (!clean_line(line, sizeof(line), text + at, end - at))
+            wrong_line(p, "the line is longer than %u characters", (unsigned)sizeof(line) - 1);
+        else if (line[0])
+            parse_line(p, line);
+    }
+}
+
 unsigned config_parse(struct config *c, const char *text, size_t size,
                       void (*wrong)(void *ctx, unsigned line, const char *what), void *ctx)
 {
     struct parser p = {.config = c, .report = wrong, .ctx = ctx};
-    char line[CONFIG_PATH + CONFIG_CMDLINE + 16];
 
     *c = (struct config){.host = "ferry",
                          .console_port = 0x3f8,
                          .console_baud = 115200,
                          .rdma_timeout = 500,
                          .rdma_retries = 7};
-    for (size_t at = 0; at < size;) {
-        size_t end = at;
-
-        while (end < size && text[end] != '\n')
-            end++;
-        p.line++;
-        if (!clean_line(line, sizeof(line), text + at, end - at))
-            wrong_line(&p, "the line is longer than %u characters", (unsigned)sizeof(line) - 1);
-        else if (line[0])
-            parse_line(&p, line);
-        at = end + 1;
-    }
+    parse_text(&p, text, size);
+    check_peers(&p);
     return p.wrong;
 }
 

@@ -42,6 +42,7 @@ struct config_peer {
     char name[CONFIG_NAME];
     u8 address[4]; /* IPv4, network order */
     u8 key[CONFIG_KEY];
+    u32 line; /* where it stands */
 };
 
 struct config {

@@ -294,6 +294,67 @@ static void text_may_come_from_any_editor(void **state)
     assert_int_equal(parse("\n\n\n"), 0);
 }
 
+static void a_byte_order_mark_is_no_part_of_the_first_line(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("\xef\xbb\xbfhost a\nvm v\n"), 0);
+    assert_string_equal(config.host, "a");
+    assert_wrong("\xff\xfeh", 1, "UTF-16, which is not read: save it as UTF-8");
+    assert_wrong("\xfe\xff", 1, "UTF-16");
+    assert_int_equal(parse("\xef\xbb\xbf"), 0);
+}
+
+#define KEY "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff"
+
+static void hexadecimal_digits_may_be_capitals(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("peer b 10.0.0.2 " KEY "\nsecret lab " KEY "\n"), 0);
+    assert_int_equal(config.peer[0].key[10], 0xaa);
+    assert_memory_equal(config.peer[0].key + 16, config.peer[0].key, 16);
+    assert_memory_equal(config.peer[0].key, config.secret[0].key, CONFIG_KEY);
+}
+
+static void an_address_that_no_host_can_have_is_refused_by_name(void **state)
+{
+    (void)state;
+    assert_wrong("address 0.0.0.0/24", 1, "0.0.0.0/24 is not a host's address: addresses that");
+    assert_wrong("address 127.0.0.1/8", 1, "127 do not leave a host");
+    assert_wrong("address 224.0.0.1/4", 1, "multicast groups");
+    assert_wrong("address 255.255.255.255/32", 1, "broadcast");
+    assert_wrong("address 10.0.0.0/24", 1, "the network's own address");
+    assert_wrong("address 10.0.0.255/24", 1, "the network's broadcast address");
+    assert_wrong("address 10.255.255.255/8", 1, "the network's broadcast address");
+    assert_int_equal(config.prefix, 0);
+    assert_int_equal(parse("address 10.0.0.255/8"), 0);
+    assert_int_equal(parse("address 10.0.0.0/31"), 0);
+    assert_int_equal(parse("address 10.0.0.255/32"), 0);
+}
+
+static void a_peer_that_cannot_be_one_is_refused_or_named(void **state)
+{
+    (void)state;
+    assert_wrong("host a\naddress 10.0.0.1/24\npeer a 10.0.0.2 " KEY, 3, "a is this host itself");
+    assert_wrong("peer a 10.0.0.2 " KEY "\nhost a", 1, "a is this host itself");
+    assert_int_equal(config.peer_count, 0);
+    assert_wrong("peer b 10.0.0.1 " KEY "\naddress 10.0.0.1/24", 1,
+                 "b has this host's own address, 10.0.0.1");
+    assert_int_equal(config.peer_count, 0);
+    assert_wrong("peer b 10.0.0.2 " KEY "\npeer c 10.0.0.2 " KEY, 2,
+                 "c has the address of b, 10.0.0.2");
+    assert_wrong("peer b 10.0.0.2 " KEY "\n\npeer b 10.0.0.3 " KEY, 3, "line 1 names b already");
+    assert_wrong("peer b 239.1.2.3 " KEY, 1, "b cannot have that address: addresses from 224");
+    assert_int_equal(config.peer_count, 0);
+    /* Kept: it may have VMs of this host all the same. */
+    assert_wrong("address 10.0.0.1/24\npeer b 10.0.1.2 " KEY "\npeer c 10.0.0.3 " KEY, 2,
+                 "b is outside of this host's network, and will not be reached");
+    assert_int_equal(config.peer_count, 2);
+    assert_wrong("address 10.0.0.1/24\npeer b 10.0.0.255 " KEY, 2,
+                 "b will not be reached: that is the network's broadcast address");
+    assert_int_equal(config.peer_count, 1);
+    assert_int_equal(parse("peer b 10.0.0.2 " KEY "\npeer c 10.0.0.3 " KEY), 0);
+}
+
 static void a_byte_behind_the_end_is_not_read(void **state)
 {
     char *text = test_malloc(6);
@@ -371,6 +432,10 @@ int main(void)
         cmocka_unit_test(the_longest_of_everything_fits),
         cmocka_unit_test(there_is_a_limit_to_each_list),
         cmocka_unit_test(text_may_come_from_any_editor),
+        cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_first_line),
+        cmocka_unit_test(hexadecimal_digits_may_be_capitals),
+        cmocka_unit_test(an_address_that_no_host_can_have_is_refused_by_name),
+        cmocka_unit_test(a_peer_that_cannot_be_one_is_refused_or_named),
         cmocka_unit_test(a_byte_behind_the_end_is_not_read),
         cmocka_unit_test(a_nul_is_no_end),
         cmocka_unit_test(nobody_needs_to_listen),
