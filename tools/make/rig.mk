@@ -5,7 +5,7 @@ MODULES := udp_tunnel ip6_udp_tunnel ib_core ib_uverbs crc32_generic rdma_rxe e1
 MODULES += mlxfw psample pci-hyperv-intf mlx5_core mlx5_ib
 MODULE_FILES := $(MODULES:%=$(B)/guests/generic/%.ko)
 GUESTS := $(B)/guests/cloud/vmlinuz $(B)/guests/generic/vmlinuz $(MODULE_FILES) $(B)/guests/initrd.gz $(B)/rxe $(B)/hca
-FERRY := $(B)/ferry.elf $(B)/BOOTX64.EFI
+FERRY := $(B)/ferry.elf $(B)/BOOTX64.EFI $(B)/qemu_ignne.so
 PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider -q --tb=short
 
 $(B)/guests/cloud/vmlinuz:
@@ -20,6 +20,10 @@ RXE_FLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE -DRDMA_STATIC_PROVIDERS=rxe -Wall -
 $(B)/rxe: $(wildcard tests/rxe/*.[ch])
 	$(CC) $(RXE_FLAGS) -static -o $@ $(filter %.c,$^) -Wl,--no-warnings -Wl,--start-group -lrxe-rdmav34 -libverbs \
 	    -Wl,--end-group -lnl-route-3 -lnl-3
+
+# Preloaded into QEMU, whose emulation of SVM has a race.
+$(B)/qemu_ignne.so: tools/rig/qemu_ignne.c
+	$(CC) -std=gnu11 -O2 $(WARN) -shared -fPIC -o $@ $<
 
 $(B)/packages: packages.txt tools/install-packages
 	@mkdir -p $(B)
