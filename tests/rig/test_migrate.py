@@ -5,7 +5,7 @@ import time
 import pytest
 
 from conftest import guest_files
-from host import LINUX_LIMIT, Host
+from host import LINUX_LIMIT, Host, wait_until
 from pair import config, connected, drained, figures, is_well, migrate, pair, start
 from wire import Wire
 
@@ -82,8 +82,8 @@ def test_linux_keeps_its_memory_and_its_clock_on_round_trips(patience, hosts, ki
             before = int(guest.run("cat /n"))
         migrate(source, "linux", name, 300)
         with target.console("linux") as guest:
-            while int(guest.run("cat /n")) < before + 2:
-                time.sleep(0.5)
+            wait_until(lambda: int(guest.run("cat /n")) >= before + 2, target.limit(120),
+                       lambda: guest.run("ps; cat /n"))
         drained(target, 120)
     with a.console("linux") as guest:
         now = clock(guest)

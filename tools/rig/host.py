@@ -36,6 +36,14 @@ def plain(text):
     return _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "")
 
 
+def wait_until(ready, limit, said=lambda: ""):
+    """Asks until ready() is true. After that many seconds the test fails, with what said() returns."""
+    end = time.monotonic() + limit
+    while not ready():
+        assert time.monotonic() < end, said()
+        time.sleep(0.3)
+
+
 def state_in(info):
     """The state that `vm info` says, and its reason."""
     m = re.search(r"^state +(\w+)(?: \(([^)]*)\))?", info, re.M)
@@ -206,10 +214,8 @@ class Host(Machine):
         return re.sub(r"\s+", " ", self.run("log"))
 
     def wait_log(self, words, timeout=None):
-        end = time.monotonic() + self.limit(timeout)
-        while words not in self.log():
-            assert time.monotonic() < end, f"the log does not say: {words}\n{self.run('log')}"
-            time.sleep(0.2)
+        wait_until(lambda: words in self.log(), self.limit(timeout),
+                   lambda: f"the log does not say: {words}\n{self.run('log')}")
 
     def stood_still(self):
         """The longest time, in ms, that the host says the machine under it stood still."""

@@ -1,10 +1,9 @@
 """Two hosts that know each other, on a wire; and what is done with VMs that move between them."""
 import contextlib
 import re
-import time
 
 from emulator import Card
-from host import Host
+from host import Host, wait_until
 from wire import Wire
 
 ADDRESS = {"alpha": "10.0.0.1", "beta": "10.0.0.2"}
@@ -52,10 +51,7 @@ def is_well(host, name, rounds=3):
 
 def connected(host, name, limit=60):
     """Waits until it has a connection to that host."""
-    end = time.monotonic() + limit
-    while not re.search(rf"^ *{name} +\S+ +up ", host.run("peers"), re.M):
-        assert time.monotonic() < end, host.run("peers")
-        time.sleep(0.3)
+    wait_until(lambda: re.search(rf"^ *{name} +\S+ +up ", host.run("peers"), re.M), limit, lambda: host.run("peers"))
 
 
 def migrate(source, vm, target, timeout=120):
@@ -73,7 +69,4 @@ def figures(host, vm):
 
 def drained(host, limit=60):
     """Waits until nothing is borrowed any more."""
-    end = time.monotonic() + limit
-    while "Nothing is borrowed" not in host.run("borrow"):
-        assert time.monotonic() < end, host.run("borrow")
-        time.sleep(0.5)
+    wait_until(lambda: "Nothing is borrowed" in host.run("borrow"), limit, lambda: host.run("borrow"))
