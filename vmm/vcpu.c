@@ -110,10 +110,8 @@ static u64 next_event(struct vcpu *v, const struct vtime *now)
 
 static void set_timer(struct vcpu *v, u64 guest_ns)
 {
-    u64 host = guest_ns == VTIME_NEVER ? U64_MAX : guest_ns + v->vm->ns_offset;
+    u64 host = vm_host_time(v->vm, guest_ns);
 
-    if (guest_ns != VTIME_NEVER && host < guest_ns)
-        host = U64_MAX;
     if (v->timer.cpu ? v->timer.deadline != host : host != U64_MAX)
         timer_arm(&v->timer, host);
 }

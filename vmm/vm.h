@@ -77,7 +77,8 @@ struct vm {
     struct vm_console console;
     struct vcpu vcpu[VM_MAX_VCPUS];
     u32 threads; /* that have not ended */
-    /* Guest time is host time less ns_offset, and stands still at stopped_ns while it does not run. */
+    /* Guest time is host time less ns_offset, and stands still at stopped_ns while it does not run. A guest may be older
+     * than its host: then ns_offset is negative, as two's complement. */
     u64 ns_offset, stopped_ns;
     u64 tsc_offset, stopped_tsc;
     struct guest_clock clock; /* what kvmclock tells it */
@@ -139,6 +140,8 @@ enum err vm_cpuid_compatible(const struct cpuid_policy *cpuid,
 
 /* Guest time now, with the TSC of that vCPU. For its own thread, or with the lock held. */
 struct vtime vcpu_time(const struct vcpu *v);
+/* The host's time at that guest time, which may be VTIME_NEVER: U64_MAX. What lies before the host's boot is 0. */
+u64 vm_host_time(const struct vm *vm, u64 guest_ns);
 /* The VM ends here, and says why; for its vCPUs. */
 void vm_fail(struct vm *vm, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Pauses the VM because the host has no frame left for its page there; vm_feed lets it go on. For its vCPUs. */

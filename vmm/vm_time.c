@@ -14,6 +14,17 @@ struct vtime vcpu_time(const struct vcpu *v)
     };
 }
 
+u64 vm_host_time(const struct vm *vm, u64 guest_ns)
+{
+    u64 host = guest_ns + vm->ns_offset;
+
+    if (guest_ns == VTIME_NEVER)
+        return U64_MAX;
+    if ((s64)vm->ns_offset < 0) /* the guest is older than the host */
+        return host < guest_ns ? host : 0;
+    return host < guest_ns ? U64_MAX : host;
+}
+
 void vm_time_stop(struct vm *vm)
 {
     vm->stopped_tsc = arch_tsc();

@@ -162,6 +162,22 @@ def test_a_host_that_restarts_hands_over_what_it_lends_and_does_not_start_what_h
         assert "no VM named" in b.run("vm info one")
 
 
+def test_an_idle_linux_that_is_older_than_the_host_it_moves_to_keeps_its_timers(tmp_path):
+    with pair("amd", tmp_path, guest_files(), restarts=True) as (a, b, _):
+        a.create("linux", "vmlinuz", initrd="initrd.gz", memory="96M", cpus=2, cmdline="console=ttyS0 quiet")
+        with a.console("linux") as guest:
+            guest.expect("guest# ", LINUX_LIMIT["amd"])
+        b.line.send("reboot\r")
+        b.expect("This host restarts", 60)
+        b.expect(b.prompt, 90)
+        connected(b, "alpha")
+        migrate(a, "linux", "beta", 300)
+        with b.console("linux") as guest:
+            then = clock(guest)[0]
+            assert "awake" in guest.run("sleep 1; echo awake", 60)
+            assert clock(guest)[0] - then >= 1
+
+
 def test_vms_that_wait_for_a_host_that_is_off_start_one_by_one_as_the_user_says(tmp_path):
     names = [f"v{i}" for i in range(5)]
     vms = "".join(f"vm {n}\n    memory 4M\n    kernel idle.elf\n    autostart yes\n" for n in names)
