@@ -1,3 +1,4 @@
+#include "kernel/fault_point.h"
 #include "kernel/frames.h"
 #include "kernel/lock.h"
 #include "kernel/panic.h"
@@ -184,6 +185,8 @@ hpa_t frame_alloc(unsigned order, enum frame_kind kind, u16 owner)
     unsigned from = order;
     u64 n;
 
+    if (fault_point())
+        return HPA(0);
     lock_acquire(&frames_lock);
     while (from <= FRAME_MAX_ORDER && !free_list[from])
         from++;

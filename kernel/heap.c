@@ -1,4 +1,6 @@
+/* Small blocks, of a few sizes, cut from frames; large ones are frames. */
 #include "kernel/heap.h"
+#include "kernel/fault_point.h"
 #include "kernel/frames.h"
 #include "kernel/lock.h"
 #include "kernel/string.h"
@@ -71,6 +73,8 @@ void *heap_alloc(size_t size)
     struct block *b = NULL;
     unsigned c;
 
+    if (fault_point())
+        return NULL;
     if (size > class_size(CLASS_COUNT - 1))
         return alloc_frames(size);
     c = class_of(size);

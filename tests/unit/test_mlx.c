@@ -116,6 +116,33 @@ a_card_comes_up_with_its_port_active_and_goes_down_with_every_page_returned(void
     assert_int_equal(card.hca.refused, 0);
 }
 
+/* Whatever lacks memory: it says so, nothing is left anywhere, and the next time it comes up. */
+static void bringing_it_up_may_run_out_of_memory_at_any_point(void **state)
+{
+    u64 n = 0;
+
+    (void)state;
+    for (;;) {
+        struct why why = {""};
+        enum err e;
+
+        fake_fail_at(++n);
+        e = mlx_bring_up(m, &why);
+        if (!fake_has_failed())
+            break;
+        fake_fail_at(0);
+        if (e) {
+            assert_true(strstr(why.text, "memory") != NULL);
+            assert_int_equal(m->state, MLX_DOWN);
+        }
+        down();
+    }
+    fake_fail_at(0);
+    assert_true(n > 20);
+    assert_int_equal(m->state, MLX_UP);
+    down();
+}
+
 static void it_takes_no_more_than_forty_commands(void **state)
 {
     (void)state;
@@ -587,6 +614,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_card_comes_up_with_its_port_active_and_goes_down_with_every_page_returned),
+        TEST(bringing_it_up_may_run_out_of_memory_at_any_point),
         TEST(it_takes_no_more_than_forty_commands),
         TEST(a_card_that_a_crashed_system_left_running_comes_up),
         TEST(a_card_that_firmware_left_enabled_comes_up),

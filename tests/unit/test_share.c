@@ -449,6 +449,38 @@ static void a_large_mapping_is_split_where_sharing_pays(void **state)
         assert_true(has(&a, i, i + 1000));
 }
 
+/* To put together and to split again, with one allocation that fails: both guests keep every byte, and it comes to the
+ * same in the end. */
+static bool splits_with_a_failure_at(u64 number)
+{
+    bool failed;
+
+    make_large();
+    for (unsigned i = 0; i < SHARE_SPLIT; i++)
+        fill(&b, i, i + 1000);
+    fake_fail_at(number);
+    for (unsigned i = 0; i < 3; i++)
+        (void)!share_now(&why);
+    failed = fake_has_failed();
+    fake_fail_at(0);
+    passes(20); /* a large mapping that is not written is tried again after 16 */
+    for (unsigned i = 0; i < SHARE_SPLIT; i++)
+        assert_int_equal(frame_of(&a, i), frame_of(&b, i));
+    for (unsigned i = 0; i < PMAP_LARGE; i++)
+        assert_true(has(&a, i, i + 1000));
+    return failed;
+}
+
+static void sharing_goes_on_where_memory_runs_out_at_any_point(void **state)
+{
+    u64 n = 1;
+
+    (void)state;
+    while (splits_with_a_failure_at(n))
+        n++;
+    assert_true(n > 1);
+}
+
 static void a_vm_without_memory_has_no_passes(void **state)
 {
     struct share_vm_stats s;
@@ -737,6 +769,7 @@ int main(void)
         TEST(what_is_written_all_the_time_is_put_together_too),
         TEST(a_large_mapping_that_is_not_written_is_hashed_once_in_16_passes),
         TEST(a_large_mapping_is_split_where_sharing_pays),
+        TEST(sharing_goes_on_where_memory_runs_out_at_any_point),
         TEST(a_vm_without_memory_has_no_passes),
         TEST(a_write_at_the_moment_of_a_shoot_down_is_kept),
         TEST(guests_that_run_while_they_are_shot_down_keep_every_byte),

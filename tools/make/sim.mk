@@ -76,7 +76,7 @@ $(B)/sim/mlx-costs: $(addprefix $(B)/fast/,tests/sim/mlx/costs.o drivers/net/mlx
 
 # Page sharing with all that it stands on.
 SHARE_C := $(filter-out $(HOST_SKIP),$(wildcard kernel/*.c vmm/memory/*.c vmm/share/*.c)) arch/x86_64/svm/npt.c \
-           $(addprefix tests/unit/fake/,arch.c context.c panic.c)
+           $(addprefix tests/unit/fake/,arch.c context.c fault_point.c panic.c)
 SHARE_OBJ := $(SHARE_C:%.c=$(B)/fast/%.o)
 
 $(B)/fast/libshare.a: $(SHARE_OBJ)

@@ -15,6 +15,12 @@ void fake_memory_again(void);
 /* Time goes on. A thread that has the CPU burns it. */
 void fake_advance(u64 ns);
 
+/* The fault point of that number (kernel/fault_point.h; each allocation passes one), counted from now on, fails, once.
+ * 0: none does. */
+void fake_fail_at(u64 number);
+/* Was that many fault points passed? */
+bool fake_has_failed(void);
+
 /* What the kernel asked of the hardware. */
 struct fake_seen {
     u64 timer;       /* what the timer is set to, as TSC; U64_MAX: nothing */

@@ -1,0 +1,149 @@
+/* A VM is made and ended, and each allocation on the way fails once. */
+#include <string.h>
+#include "fake/fake.h"
+#include "kernel/arch.h"
+#include "kernel/frames.h"
+#include "kernel/heap.h"
+#include "kernel/host.h"
+#include "kernel/thread.h"
+#include "unit.h"
+#include "vmm/memory/guest_mem.h"
+#include "vmm/share/share.h"
+#include "vmm/vm.h"
+
+struct config host_config;
+extern const struct ptab_format npt_format;
+
+/* --- a CPU whose vCPUs are a block of memory each -------------------------------------------------- */
+
+static enum err vcpu_make(struct hvm_vcpu *v)
+{
+    v->arch = heap_alloc(256);
+    return v->arch ? OK : E_NOMEM;
+}
+
+static void vcpu_end(struct hvm_vcpu *v)
+{
+    heap_free(v->arch);
+    v->arch = NULL;
+}
+
+static const struct hvm_ops ops = {
+    .name = "fake", .slat_format = &npt_format, .vcpu_create = vcpu_make, .vcpu_destroy = vcpu_end};
+const struct hvm_ops *hvm = &ops;
+
+u32 arch_fpu_size(void)
+{
+    return 832;
+}
+
+void arch_fpu_init(void *area)
+{
+    (void)area;
+}
+
+u64 arch_xcr0_get(void)
+{
+    return 7;
+}
+
+void arch_xcr0_set(u64 value)
+{
+    (void)value;
+}
+
+const struct boot_file *host_file(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+void (*panic_describe_vm)(char *text, size_t size);
+
+u64 arch_wall_clock_at_boot(void)
+{
+    return 1700000000;
+}
+
+bool arch_tsc_invariant(void)
+{
+    return true;
+}
+
+/* --- the tests ------------------------------------------------------------------------------------- */
+
+static const struct config_vm config = {
+    .name = "one", .group = "lab", .memory = MIB(16), .vcpus = 4};
+static struct why why;
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    fake_memory(MIB(64));
+    thread_init();
+    return share_start(MIB(64) / PAGE_SIZE);
+}
+
+static enum err make_and_touch(struct vm **vm)
+{
+    enum err e = vm_create(vm, &config, &why);
+    u64 value = 7;
+
+    for (u64 at = 0; !e && at < MIB(16); at += MIB(3))
+        if (guest_mem_write(&(*vm)->pmap, GPA(at), &value, sizeof(value)))
+            (void)!guest_mem_write(&(*vm)->pmap, GPA(at), &value, sizeof(value)); /* once more */
+    return e;
+}
+
+static void end_vm(struct vm *vm)
+{
+    assert_int_equal(vm_destroy(vm, &why), OK);
+    assert_null(vm_find("one"));
+}
+
+static void a_vm_that_lacks_memory_at_any_point_leaves_nothing_behind(void **state)
+{
+    struct vm *vm;
+    u64 before, n = 0;
+    unsigned stacks;
+
+    (void)state;
+    assert_int_equal(make_and_touch(&vm), OK);
+    end_vm(vm);
+    thread_sleep(MSEC(100)); /* the ends of threads are taken away */
+    before = frames_free();
+    stacks = fake_seen.stacks;
+    for (;;) {
+        enum err e;
+
+        why.text[0] = '\0';
+        fake_fail_at(++n);
+        e = make_and_touch(&vm);
+        if (!fake_has_failed())
+            break;
+        fake_fail_at(0);
+        if (e) {
+            assert_int_equal(e, E_NOMEM);
+            assert_true(strstr(why.text, "no memory for") != NULL);
+            assert_null(vm_find("one"));
+        } else {
+            end_vm(vm);
+        }
+        thread_sleep(MSEC(100));
+        assert_int_equal(frames_free(), before);
+        assert_int_equal(fake_seen.stacks, stacks);
+    }
+    fake_fail_at(0);
+    assert_true(n > 15);
+    end_vm(vm);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_vm_that_lacks_memory_at_any_point_leaves_nothing_behind, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
