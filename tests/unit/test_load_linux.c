@@ -121,19 +121,23 @@ static void the_vcpu_starts_in_64_bit_mode(void **state)
     assert_int_equal(ram64(m->cr3 + 8), 0);
 }
 
-static void a_kernel_that_can_move_moves_down(void **state)
+/* It would move up to where it prefers to be by itself, over the end of memory. */
+static void a_kernel_that_does_not_fit_where_it_prefers_is_refused(void **state)
 {
     (void)state;
     good_file();
     image.initrd.size = 0;
-    assert_int_equal(load(MIB(12)), OK);
-    assert_int_equal(state_out.rip, 0x200200);
-    header->pref_address = U64_MAX - 4095;
-    assert_int_equal(load(MIB(12)), OK);
-    assert_int_equal(state_out.rip, 0x200200);
+    assert_int_equal(load(MIB(24)), OK);
+    assert_int_equal(state_out.rip, PREFERRED + 0x200);
+    refused(MIB(24) - 4096, E_RANGE, "needs 24 MiB of memory, with its initrd; the VM has 23 MiB");
+    refused(MIB(12), E_RANGE, "needs 25 MiB");
     header->pref_address = 0x1000; /* over the zero page */
+    image.initrd.size = 0;
     assert_int_equal(load(MIB(12)), OK);
     assert_int_equal(state_out.rip, 0x200200);
+    header->pref_address = PREFERRED + 8;
+    assert_int_equal(load(MIB(64)), OK);
+    assert_int_equal(state_out.rip, PREFERRED + 0x200200);
 }
 
 static void the_initrd_lies_below_the_kernels_limit(void **state)
@@ -174,9 +178,12 @@ static void hostile_headers_are_refused_in_words(void **state)
     header->init_size = 100;
     refused(MIB(64), E_FORMAT, "memory");
     header->init_size = ~0u;
-    refused(MIB(64), E_RANGE, "needs 4096 MiB");
+    refused(MIB(64), E_RANGE,
+            "needs 4113 MiB of memory, with its initrd; the VM has 64 MiB, of which");
+    header->pref_address = U64_MAX - 4095;
+    refused(MIB(64), E_RANGE, "needs");
     header->relocatable_kernel = 0;
-    header->pref_address = MIB(60);
+    header->pref_address = 8;
     refused(MIB(64), E_RANGE, "cannot be moved");
     header->pref_address = 0;
     header->kernel_alignment = 3;
@@ -231,7 +238,7 @@ int main(void)
         cmocka_unit_test(a_kernel_is_loaded_where_it_prefers),
         cmocka_unit_test(the_memory_map_names_all_ram),
         cmocka_unit_test(the_vcpu_starts_in_64_bit_mode),
-        cmocka_unit_test(a_kernel_that_can_move_moves_down),
+        cmocka_unit_test(a_kernel_that_does_not_fit_where_it_prefers_is_refused),
         cmocka_unit_test(the_initrd_lies_below_the_kernels_limit),
         cmocka_unit_test(hostile_headers_are_refused_in_words),
         cmocka_unit_test(a_setup_of_0_sectors_means_4),

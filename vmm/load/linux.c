@@ -78,38 +78,32 @@ static enum err check_sizes(struct linux_loader *l)
     return OK;
 }
 
-static bool fits(const struct linux_loader *l, u64 at)
-{
-    u64 top = guest_low_top(l->m->size);
-
-    return at >= KERNEL_LOW && at < top && l->header.init_size <= top - at;
-}
-
-/* Where it prefers to be, else as low as its alignment allows. */
+/* Where it prefers to be, or as near above as its alignment allows: a kernel that finds itself lower moves there by
+ * itself, and takes init_size bytes there in any case. */
 static enum err place_kernel(struct linux_loader *l)
 {
     const struct linux_header *h = &l->header;
-    u64 alignment = h->kernel_alignment;
+    u64 alignment = h->kernel_alignment, top = guest_low_top(l->m->size), need;
 
     l->kernel = h->pref_address;
-    if (fits(l, l->kernel) && (l->kernel & PAGE_MASK) == 0)
+    if (l->kernel < KERNEL_LOW || l->kernel & PAGE_MASK) {
+        if (!h->relocatable_kernel)
+            return why_set(l->why, E_RANGE,
+                           "the kernel wants to be at address %llxh and cannot be moved",
+                           (unsigned long long)h->pref_address);
+        if (alignment < PAGE_SIZE || alignment & (alignment - 1))
+            return why_set(l->why, E_FORMAT,
+                           "the kernel's header asks for an alignment of %xh bytes",
+                           h->kernel_alignment);
+        l->kernel = ALIGN_UP(MAX(l->kernel, KERNEL_LOW), alignment);
+    }
+    if (l->kernel <= top && h->init_size <= top - l->kernel)
         return OK;
-    if (!h->relocatable_kernel)
-        return why_set(l->why, E_RANGE,
-                       "the kernel needs %u KiB at address %llxh and cannot be moved; the VM has "
-                       "%llu MiB",
-                       h->init_size >> 10, (unsigned long long)h->pref_address,
-                       (unsigned long long)(l->m->size >> 20));
-    if (alignment < PAGE_SIZE || alignment & (alignment - 1))
-        return why_set(l->why, E_FORMAT, "the kernel's header asks for an alignment of %xh bytes",
-                       h->kernel_alignment);
-    l->kernel = ALIGN_UP(KERNEL_LOW, alignment);
-    if (fits(l, l->kernel))
-        return OK;
+    need = (MIN(l->kernel, U64_MAX / 2) + h->init_size + l->image->initrd.size + MIB(1) - 1) >> 20;
     return why_set(l->why, E_RANGE,
-                   "the kernel needs %u MiB from address %llxh on; the VM has %llu MiB",
-                   (h->init_size >> 20) + 1, (unsigned long long)l->kernel,
-                   (unsigned long long)(l->m->size >> 20));
+                   "the kernel needs %llu MiB of memory, with its initrd; the VM has %llu MiB%s",
+                   (unsigned long long)need, (unsigned long long)(l->m->size >> 20),
+                   need > GUEST_LOW_LIMIT >> 20 ? ", of which 3 GiB can be used for it" : "");
 }
 
 static enum err place_initrd(struct linux_loader *l)
