@@ -8,6 +8,7 @@
 #define MSR_FEATURE_CONTROL 0x3a
 #define MSR_TSC_ADJUST      0x3b
 #define MSR_MICROCODE       0x8b
+#define MSR_MTRR_CAP        0xfe
 #define MSR_MCG_CAP         0x179
 #define MSR_MCG_STATUS      0x17a
 #define MSR_SYSENTER_CS     0x174
@@ -23,6 +24,8 @@
 #define MSR_SFMASK          0xc0000084
 #define MSR_KERNEL_GS_BASE  0xc0000102
 #define MSR_TSC_AUX         0xc0000103
+#define MSR_AMD_PERF        0xc0010000 /* four event selectors, then four counters */
+#define MSR_AMD_SYSCFG      0xc0010010
 #define MSR_AMD_HWCR        0xc0010015
 #define MSR_AMD_NB_CFG      0xc001001f
 #define MSR_AMD_INT_PENDING 0xc0010055
@@ -72,6 +75,13 @@ static bool write_refused(struct vcpu *v, const struct msr_row *row, u64 value)
     (void)row;
     (void)value;
     return false;
+}
+
+static bool write_zero(struct vcpu *v, const struct msr_row *row, u64 value)
+{
+    (void)v;
+    (void)row;
+    return !value;
 }
 
 static bool read_switched(struct vcpu *v, const struct msr_row *row, u64 *value)
@@ -201,6 +211,11 @@ static bool write_wall(struct vcpu *v, const struct msr_row *row, u64 value)
     {                                                                                              \
         msr, read_constant, write_ignored, value                                                   \
     }
+/* Of something that every such CPU has, and this one does nothing with. */
+#define UNUSED(msr)                                                                                \
+    {                                                                                              \
+        msr, read_constant, write_zero, 0                                                          \
+    }
 #define READ_ONLY(msr, value)                                                                      \
     {                                                                                              \
         msr, read_constant, write_refused, value                                                   \
@@ -210,6 +225,7 @@ static const struct msr_row both[] = {
     {MSR_TSC, read_tsc, write_tsc},
     {MSR_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust},
     CONSTANT(MSR_MICROCODE, 0), /* a write of 0 asks the CPU to say its revision */
+    READ_ONLY(MSR_MTRR_CAP, 0), /* no variable range, no fixed one */
     READ_ONLY(MSR_MCG_CAP, 0),  /* machine check without a bank */
     CONSTANT(MSR_MCG_STATUS, 0),
     CONSTANT(MSR_DEBUGCTL, 0),
@@ -235,6 +251,15 @@ static const struct msr_row intel[] = {
 };
 
 static const struct msr_row amd[] = {
+    UNUSED(MSR_AMD_PERF),
+    UNUSED(MSR_AMD_PERF + 1),
+    UNUSED(MSR_AMD_PERF + 2),
+    UNUSED(MSR_AMD_PERF + 3),
+    UNUSED(MSR_AMD_PERF + 4),
+    UNUSED(MSR_AMD_PERF + 5),
+    UNUSED(MSR_AMD_PERF + 6),
+    UNUSED(MSR_AMD_PERF + 7),
+    CONSTANT(MSR_AMD_SYSCFG, 0),
     CONSTANT(MSR_AMD_HWCR, 0),
     CONSTANT(MSR_AMD_NB_CFG, 0),
     CONSTANT(MSR_AMD_INT_PENDING, 0),

@@ -86,6 +86,25 @@ static void check_tsc_adjust(void)
     wrmsr(0x3b, adjust);
 }
 
+/* Kernels use these without asking CPUID. */
+static void check_amd(void)
+{
+    u32 r[4];
+    bool right = true;
+
+    cpuid(0, 0, r);
+    if (r[1] != 0x68747541) /* "Auth" */
+        return;
+    for (u32 msr = 0xc0010000; msr < 0xc0010008; msr++) {
+        struct access a = {.msr = msr};
+        struct fault f;
+
+        right = right && !faults(write_it, &a, &f) && !faults(read_it, &a, &f) && !a.value;
+    }
+    check(right, "the performance counters of every AMD CPU take 0 and read 0", "%s", "");
+    check(!rdmsr(0xc0010010) && !rdmsr(0xfe), "SYSCFG and MTRRCAP are there, and empty", "%s", "");
+}
+
 void guest_main(const char *cmdline)
 {
     static const struct {
@@ -105,6 +124,7 @@ void guest_main(const char *cmdline)
     check(present > 20 && present < 120, "an allow list is all that is there", "%u MSRs answer",
           present);
     check_tsc_adjust();
+    check_amd();
     gp_expected(0x480);
     gp_expected(0xc0010114);
     gp_expected(0xc0010117);
