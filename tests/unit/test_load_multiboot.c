@@ -1,5 +1,6 @@
 /* The Multiboot loader and the look at what a file is. */
 #include "load_ram.h"
+#include "kernel/elf.h"
 #include "vmm/load/image.h"
 #include "vmm/load/multiboot.h"
 
@@ -160,20 +161,103 @@ static void a_header_with_addresses_is_obeyed(void **state)
     assert_memory_equal(ram + 0x100000, file + 0x40, sizeof(file) - 0x40);
 }
 
-static void hostile_headers_are_refused_in_words(void **state)
+static void a_kernel_may_lie_where_the_information_usually_is(void **state)
+{
+    u64 info;
+
+    (void)state;
+    for (u32 at = 0x600; at <= 0x9000; at += 0x400) {
+        good_elf();
+        elf->part[1].paddr = at;
+        assert_int_equal(load(MIB(4)), OK);
+        info = state_out.gpr[REG_RBX];
+        assert_true(info >= at + 5000 || info + 0xe000 <= at);
+        assert_memory_equal(ram + at, file + 4096, 100);
+        assert_string_equal((char *)ram + ram32(info + 16), "hello.elf one two");
+    }
+}
+
+static void the_bios_data_area_says_where_low_memory_ends(void **state)
+{
+    (void)state;
+    good_elf();
+    assert_int_equal(load(MIB(4)), OK);
+    assert_int_equal(ram32(0x400) & 0xffff, 0x3f8);
+    assert_int_equal(ram32(0x40e) & 0xffff, 0x9fc0);
+    assert_int_equal(ram32(0x413) & 0xffff, 639);
+}
+
+static void a_kernel_that_would_like_a_video_mode_starts_without(void **state)
 {
     (void)state;
     good_elf();
     put_header(7, (const u32[5]){0});
-    refused(MIB(4), E_UNSUPPORTED, "video");
+    assert_int_equal(load(MIB(4)), OK);
+    assert_int_equal(ram32(state_out.gpr[REG_RBX]) & ~0x24du, 0);
+}
+
+static void an_elf_file_of_64_bits_is_loaded_too(void **state)
+{
+    static const u8 ident[] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+    struct elf64_header *h = (void *)file;
+    struct elf64_phdr *p = (void *)(file + sizeof(*h));
+
+    (void)state;
+    good_elf();
+    memset(file, 0, HEADER_AT);
+    memcpy(file, ident, sizeof(ident));
+    h->type = 2;
+    h->machine = ELF_MACHINE_X86_64;
+    h->entry = 0xffffffff80100040;
+    h->phoff = sizeof(*h);
+    h->phentsize = sizeof(*p);
+    h->phnum = 1;
+    *p = (struct elf64_phdr){.type = ELF_PT_LOAD,
+                             .vaddr = 0xffffffff80100000,
+                             .paddr = 0x100000,
+                             .filesz = 4096,
+                             .memsz = 5000};
+    assert_int_equal(load(MIB(4)), OK);
+    assert_memory_equal(ram + 0x100000, file, 4096);
+    assert_int_equal(ram[0x100000 + 4999], 0);
+    assert_int_equal(state_out.rip, 0x100040);
+    h->entry = 0x123456789;
+    refused(MIB(4), E_RANGE, "above 4 GiB");
+}
+
+static void a_file_of_very_many_parts_is_refused_at_once(void **state)
+{
+    struct elf_file *f;
+
+    (void)state;
+    good_elf();
+    f = elf;
+    f->phnum = 200;
+    for (unsigned i = 0; i < 200; i++) {
+        u32 part[8] = {1, 0, 0x100000, 0x100000, 0, 0x200000, 0, 0};
+
+        memcpy(file + 1024 + 32 * i, part, sizeof(part));
+    }
+    f->phoff = 1024;
+    refused(MIB(4), E_FORMAT, "over another one");
+    for (unsigned i = 0; i < 200; i++)
+        memcpy(file + 1024 + 32 * i + 12, &(u32){0x100000 + i * 4096}, 4),
+            memcpy(file + 1024 + 32 * i + 20, &(u32){4096}, 4);
+    refused(MIB(4), E_UNSUPPORTED, "more than 32 parts");
+}
+
+static void hostile_headers_are_refused_in_words(void **state)
+{
+    (void)state;
+    good_elf();
     put_header(0x83, (const u32[5]){0});
     refused(MIB(4), E_UNSUPPORTED, "0083h");
     file[HEADER_AT + 8] ^= 1;
     refused(MIB(4), E_FORMAT, "no Multiboot header");
     good_elf();
     refused(MIB(2), E_RANGE, "4 MiB");
-    elf->ident[4] = 2;
-    refused(MIB(4), E_UNSUPPORTED, "32-bit");
+    elf->ident[4] = 2; /* of 64 bits, for a 386 */
+    refused(MIB(4), E_UNSUPPORTED, "not of an x86 CPU");
     good_elf();
     elf->phnum = 0xffff;
     refused(MIB(4), E_FORMAT, "program headers");
@@ -193,8 +277,15 @@ static void hostile_headers_are_refused_in_words(void **state)
     elf->part[1].memsz = ~0u;
     refused(MIB(4), E_RANGE, "room");
     good_elf();
-    elf->part[1].paddr = 0x1000; /* over the boot information */
+    elf->part[1].paddr = 0x500; /* over the GDT */
     refused(MIB(4), E_RANGE, "room");
+    good_elf();
+    elf->part[1].paddr = 0x1000; /* all of low memory */
+    elf->part[1].memsz = 0x9ec00;
+    refused(MIB(4), E_RANGE, "boot information");
+    good_elf();
+    elf->part[1].paddr = 0x100fff;
+    refused(MIB(4), E_FORMAT, "over another one");
     good_elf();
     elf->part[1].paddr = 0xfffff000;
     refused(MIB(4), E_RANGE, "room");
@@ -286,6 +377,11 @@ int main(void)
         cmocka_unit_test(the_information_says_what_was_loaded),
         cmocka_unit_test(without_a_command_line_the_name_stands_alone),
         cmocka_unit_test(a_header_with_addresses_is_obeyed),
+        cmocka_unit_test(a_kernel_may_lie_where_the_information_usually_is),
+        cmocka_unit_test(the_bios_data_area_says_where_low_memory_ends),
+        cmocka_unit_test(a_kernel_that_would_like_a_video_mode_starts_without),
+        cmocka_unit_test(an_elf_file_of_64_bits_is_loaded_too),
+        cmocka_unit_test(a_file_of_very_many_parts_is_refused_at_once),
         cmocka_unit_test(hostile_headers_are_refused_in_words),
         cmocka_unit_test(hostile_addresses_are_refused_in_words),
         cmocka_unit_test(every_failing_write_is_passed_up),

@@ -1,38 +1,32 @@
+/* Loads a kernel by the Multiboot specification: finds its header, its parts and a place for the boot information, then
+ * writes all of it. */
 #include "vmm/load/multiboot.h"
 #include "vmm/layout.h"
-#include "kernel/elf.h"
+#include "vmm/load/multiboot_parts.h"
 #include "kernel/string.h"
 
 #define MAGIC        0x1badb002u
 #define BOOT_MAGIC   0x2badb002u
 #define SEARCH       8192
 #define MEMORY_LEAST MIB(4)
-#define FLAG_VIDEO   BIT(2)
 #define FLAG_ADDRESS BIT(16)
 #define FLAGS_NEEDED 0xffffu /* a loader must know all of these bits that are set */
-#define FLAGS_KNOWN  0x3u    /* modules on page boundaries, memory information */
+/* Modules on page boundaries, memory information; and a video mode, which a VM without a display does not get: the
+ * information does not say that it has one. */
+#define FLAGS_KNOWN 0x7u
 
-#define INFO       0x1000ull
-#define INFO_TOP   0xf000ull
-#define LOW_BOTTOM 0x10000ull
+#define INFO_SIZE 0xe000ull
+
+/* The BIOS data area, as far as kernels without ACPI look at it. */
+#define BDA_COM1        0x400 /* u16: I/O port */
+#define BDA_EBDA        0x40e /* u16: segment of the extended area */
+#define BDA_EQUIPMENT   0x410 /* u16 */
+#define BDA_MEMORY      0x413 /* u16: KiB below the extended area */
+#define EQUIPMENT_FPU   BIT(1)
+#define EQUIPMENT_1_COM BIT(9)
 
 #define CODE 0x08
 #define DATA 0x10
-
-struct elf32_header {
-    u32 magic;
-    u8 class, data, version, abi;
-    u8 padding[8];
-    u16 type, machine;
-    u32 file_version, entry, phoff, shoff, flags;
-    u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-ASSERT_SIZE(struct elf32_header, 52);
-
-struct elf32_phdr {
-    u32 type, offset, vaddr, paddr, filesz, memsz, flags, align;
-};
-ASSERT_SIZE(struct elf32_phdr, 32);
 
 /* Boot information (specification 3.3). */
 struct multiboot_info {
@@ -69,9 +63,10 @@ struct multiboot_loader {
     struct why *why;
     struct multiboot_header header;
     size_t header_at; /* in the file */
-    u64 top;          /* end of what is loaded above 1 MiB */
-    u64 entry;
-    u64 text; /* where the next text goes, in INFO ... INFO_TOP */
+    struct multiboot_parts parts;
+    u64 top;  /* end of what is loaded above 1 MiB */
+    u64 info; /* INFO_SIZE bytes */
+    u64 text; /* where the next text goes in them */
 };
 
 const u8 *multiboot_find_header(const struct load_file *file, struct multiboot_header *header)
@@ -90,40 +85,8 @@ const u8 *multiboot_find_header(const struct load_file *file, struct multiboot_h
     return NULL;
 }
 
-static bool inside(u64 from, u64 size, u64 low, u64 high)
-{
-    return from >= low && from <= high && size <= high - from;
-}
-
-/* Copies `filesz` bytes of the file, and zeros up to `memsz`, to where RAM is free for it. */
-static enum err load_part(struct multiboot_loader *l, u64 offset, u64 filesz, u64 memsz, u64 to)
-{
-    const struct load_file *f = &l->image->kernel;
-    enum err e;
-
-    if (offset > f->size || filesz > f->size - offset)
-        return why_set(l->why, E_FORMAT,
-                       "the kernel file is cut short: its part at %llxh has %llu bytes",
-                       (unsigned long long)offset, (unsigned long long)filesz);
-    if (memsz < filesz)
-        return why_set(l->why, E_FORMAT,
-                       "a part of the kernel is larger in the file than in memory");
-    if (!inside(to, memsz, LOW_BOTTOM, GUEST_BASE_TOP) &&
-        !inside(to, memsz, GUEST_ROM_TOP, guest_low_top(l->m->size)))
-        return why_set(l->why, E_RANGE,
-                       "the kernel wants %llu bytes at %llxh; there is room from 10000h to 9fc00h "
-                       "and from 100000h to %llxh",
-                       (unsigned long long)memsz, (unsigned long long)to,
-                       (unsigned long long)guest_low_top(l->m->size));
-    e = filesz ? l->m->write(l->m->ctx, GPA(to), f->data + offset, filesz) : OK;
-    if (e == OK)
-        e = load_zero(l->m, to + filesz, to + memsz);
-    l->top = MAX(l->top, to + memsz);
-    return load_explain(e, "the kernel", l->why);
-}
-
 /* The header gives the addresses (flags bit 16). */
-static enum err load_by_header(struct multiboot_loader *l)
+static enum err find_by_header(struct multiboot_loader *l)
 {
     const struct multiboot_header *h = &l->header;
     u64 before = (u64)h->header_address - h->load_address, offset, filesz, memsz;
@@ -145,50 +108,41 @@ static enum err load_by_header(struct multiboot_loader *l)
         return why_set(l->why, E_FORMAT, "the Multiboot header's bss end %xh is below its data",
                        h->bss_end);
     memsz = h->bss_end ? (u64)h->bss_end - h->load_address : filesz;
-    l->entry = h->entry;
-    return load_part(l, offset, filesz, memsz, h->load_address);
+    l->parts.entry = h->entry;
+    return multiboot_parts_add(
+        &l->parts, &(struct multiboot_part){offset, filesz, h->load_address, memsz}, l->why);
 }
 
-static enum err check_elf(struct multiboot_loader *l, struct elf32_header *h)
+static enum err write_parts(struct multiboot_loader *l)
 {
-    const struct load_file *f = &l->image->kernel;
+    enum err e = OK;
 
-    if (f->size < sizeof(*h))
-        return why_set(l->why, E_FORMAT, "the kernel file ends inside its ELF header");
-    memcpy(h, f->data, sizeof(*h));
-    if (h->magic != ELF_MAGIC)
-        return why_set(
-            l->why, E_FORMAT,
-            "the Multiboot header has no addresses (flags bit 16), and the file is not ELF");
-    if (h->class != ELF_CLASS_32 || h->machine != ELF_MACHINE_386)
-        return why_set(
-            l->why, E_UNSUPPORTED,
-            "the kernel is not a 32-bit x86 ELF file: convert it (objcopy -O elf32-i386)");
-    if (h->phentsize != sizeof(struct elf32_phdr) || h->phoff > f->size ||
-        (u64)h->phnum * h->phentsize > f->size - h->phoff)
-        return why_set(l->why, E_FORMAT, "the kernel's ELF program headers lie outside the file");
-    return OK;
-}
+    for (u32 i = 0; !e && i < l->parts.count; i++) {
+        const struct multiboot_part *p = &l->parts.part[i];
 
-static enum err load_elf(struct multiboot_loader *l)
-{
-    struct elf32_header h;
-    struct elf32_phdr p;
-    enum err e = check_elf(l, &h);
-
-    if (e != OK)
-        return e;
-    l->entry = h.entry;
-    for (unsigned n = 0; e == OK && n < h.phnum; n++) {
-        memcpy(&p, l->image->kernel.data + h.phoff + n * sizeof(p), sizeof(p));
-        if (p.type != ELF_PT_LOAD || !p.memsz)
-            continue;
-        e = load_part(l, p.offset, p.filesz, p.memsz, p.paddr);
-        /* An entry that is a virtual address is meant where its segment is loaded. */
-        if (h.entry - p.vaddr < p.memsz)
-            l->entry = (u64)p.paddr + (h.entry - p.vaddr);
+        if (p->filesz)
+            e = l->m->write(l->m->ctx, GPA(p->to), l->image->kernel.data + p->offset, p->filesz);
+        if (!e)
+            e = load_zero(l->m, p->to + p->filesz, p->to + p->memsz);
+        l->top = MAX(l->top, p->to + p->memsz);
     }
-    return e;
+    return load_explain(e, "the kernel", l->why);
+}
+
+/* --- boot information ---------------------------------------------------------------------------- */
+
+/* The lowest pages that the kernel leaves free. */
+static enum err place_info(struct multiboot_loader *l)
+{
+    for (u64 at = PAGE_SIZE; at + INFO_SIZE <= GUEST_BASE_TOP; at += PAGE_SIZE) {
+        if (!multiboot_parts_free(&l->parts, at, INFO_SIZE))
+            continue;
+        l->info = at;
+        return OK;
+    }
+    return why_set(l->why, E_RANGE,
+                   "the kernel leaves no %llu KiB free below 9fc00h for its boot information",
+                   INFO_SIZE >> 10);
 }
 
 /* Adds a text to the information area; its address, or 0 when the area is full. */
@@ -196,7 +150,7 @@ static u64 add_text(struct multiboot_loader *l, const char *text)
 {
     u64 at = l->text, size = strlen(text) + 1;
 
-    if (size > INFO_TOP - at || load_text(l->m, at, text) != OK)
+    if (size > l->info + INFO_SIZE - at || load_text(l->m, at, text) != OK)
         return 0;
     l->text = at + size;
     return at;
@@ -220,7 +174,7 @@ static enum err too_much_text(const struct multiboot_loader *l)
 {
     return why_set(l->why, E_RANGE,
                    "the command lines of the kernel and its modules are longer than %llu bytes",
-                   (unsigned long long)(INFO_TOP - INFO - 2048));
+                   (unsigned long long)(INFO_SIZE - 2048));
 }
 
 /* Modules lie behind the kernel, each from a page of its own. */
@@ -232,7 +186,7 @@ static enum err load_module(struct multiboot_loader *l, const struct multiboot_m
 
     if (!text)
         return too_much_text(l);
-    if (!inside(at, size, GUEST_ROM_TOP, guest_low_top(l->m->size)))
+    if (at > guest_low_top(l->m->size) || size > guest_low_top(l->m->size) - at)
         return why_set(
             l->why, E_RANGE,
             "module %s has %llu KiB and does not fit behind the kernel: give the VM more "
@@ -271,13 +225,13 @@ static enum err load_info(struct multiboot_loader *l)
     struct multiboot_info *info = &a.info;
     enum err e = OK;
 
-    l->text = INFO + sizeof(a);
+    l->text = l->info + sizeof(a);
     info->flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODULES | INFO_MMAP | INFO_LOADER;
     info->mem_lower = GUEST_BASE_TOP >> 10;
     info->mem_upper = (u32)((guest_low_top(l->m->size) - GUEST_ROM_TOP) >> 10);
-    info->mmap_addr = INFO + offsetof(struct info_area, map);
+    info->mmap_addr = (u32)(l->info + offsetof(struct info_area, map));
     info->mmap_length = fill_map(a.map, l->m->size) * (u32)sizeof(a.map[0]);
-    info->mods_addr = INFO + offsetof(struct info_area, mods);
+    info->mods_addr = (u32)(l->info + offsetof(struct info_area, mods));
     info->mods_count = i->module_count;
     info->boot_loader_name = (u32)add_text(l, "Ferry");
     info->cmdline = (u32)add_cmdline(l);
@@ -286,7 +240,7 @@ static enum err load_info(struct multiboot_loader *l)
     for (unsigned n = 0; e == OK && n < i->module_count; n++)
         e = load_module(l, &i->modules[n], &a.mods[n]);
     if (e == OK)
-        e = load_explain(l->m->write(l->m->ctx, GPA(INFO), &a, sizeof(a)), "boot information",
+        e = load_explain(l->m->write(l->m->ctx, GPA(l->info), &a, sizeof(a)), "boot information",
                          l->why);
     return e;
 }
@@ -299,13 +253,9 @@ static enum err check(struct multiboot_loader *l)
         return why_set(l->why, E_FORMAT,
                        "the kernel file has no Multiboot header in its first 8 KiB");
     l->header_at = (size_t)(at - l->image->kernel.data);
-    if (l->header.flags & FLAG_VIDEO)
-        return why_set(l->why, E_UNSUPPORTED,
-                       "the kernel wants a video mode (Multiboot flags bit 2); the VM has a serial "
-                       "console only");
     if (l->header.flags & FLAGS_NEEDED & ~FLAGS_KNOWN)
         return why_set(l->why, E_UNSUPPORTED,
-                       "the kernel wants Multiboot flags %04xh; Ferry knows bits 0 and 1",
+                       "the kernel wants Multiboot flags %04xh; Ferry knows bits 0 to 2",
                        l->header.flags & FLAGS_NEEDED);
     if (l->m->size < MEMORY_LEAST)
         return why_set(l->why, E_RANGE, "memory %llu KiB: a Multiboot kernel needs 4 MiB at least",
@@ -314,6 +264,21 @@ static enum err check(struct multiboot_loader *l)
         return why_set(l->why, E_RANGE, "%u modules: %u at most", l->image->module_count,
                        MULTIBOOT_MAX_MODULES);
     return OK;
+}
+
+static enum err write_bios_data(const struct load_memory *m)
+{
+    static const struct {
+        u16 at, value;
+    } words[] = {{BDA_COM1, PORT_COM1},
+                 {BDA_EBDA, GUEST_BASE_TOP >> 4},
+                 {BDA_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_1_COM},
+                 {BDA_MEMORY, GUEST_BASE_TOP >> 10}};
+    enum err e = OK;
+
+    for (unsigned i = 0; !e && i < COUNT_OF(words); i++)
+        e = m->write(m->ctx, GPA(words[i].at), &words[i].value, sizeof(words[i].value));
+    return e;
 }
 
 static const u64 gdt[3] = {
@@ -325,21 +290,31 @@ static void fill_state(const struct multiboot_loader *l, struct hvm_state *s)
 {
     load_flat_state(s, CODE, DATA, 0xc09b);
     s->gdtr = (struct hvm_table){.base = LOAD_GDT, .limit = sizeof(gdt) - 1};
-    s->rip = l->entry;
+    s->rip = l->parts.entry;
     s->gpr[REG_RAX] = BOOT_MAGIC;
-    s->gpr[REG_RBX] = INFO;
+    s->gpr[REG_RBX] = l->info;
 }
 
 enum err multiboot_load(const struct multiboot_image *image, const struct load_memory *m,
                         struct hvm_state *s, struct why *why)
 {
-    struct multiboot_loader l = {.image = image, .m = m, .why = why, .top = GUEST_ROM_TOP};
+    struct multiboot_loader l = {.image = image,
+                                 .m = m,
+                                 .why = why,
+                                 .top = GUEST_ROM_TOP,
+                                 .parts = {.file = &image->kernel, .memory = m->size}};
     enum err e = check(&l);
 
     if (e == OK)
-        e = l.header.flags & FLAG_ADDRESS ? load_by_header(&l) : load_elf(&l);
+        e = l.header.flags & FLAG_ADDRESS ? find_by_header(&l) : multiboot_parts_elf(&l.parts, why);
+    if (e == OK)
+        e = place_info(&l);
+    if (e == OK)
+        e = write_parts(&l);
     if (e == OK)
         e = load_info(&l);
+    if (e == OK)
+        e = load_explain(write_bios_data(m), "the BIOS data area", why);
     if (e == OK)
         e = load_explain(m->write(m->ctx, GPA(LOAD_GDT), gdt, sizeof(gdt)), "the GDT", why);
     if (e == OK)

@@ -1,8 +1,9 @@
-/* Starts a kernel by the Multiboot specification 0.6.96 (Multiboot 1): a 32-bit ELF file, or any
- * file whose header gives the load addresses.
+/* Starts a kernel by the Multiboot specification 0.6.96 (Multiboot 1): an ELF file of either class (it begins in
+ * 32-bit mode), or any file whose header gives the load addresses.
  *
- *     500     GDT         1000 - f000   information, memory map, module list and all texts
- *     10000 - 9fc00, 100000 - end of low RAM: what the file asks for; modules behind it
+ *     400     BIOS data area          500     GDT
+ *     600 - 9fc00, 100000 - end of low RAM: what the file asks for; modules behind it
+ *     56 KiB that it leaves free, from 1000 on: information, memory map, module list and all texts
  *
  * The VM needs 4 MiB at least. */
 #pragma once
