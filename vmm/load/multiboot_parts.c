@@ -131,7 +131,7 @@ static struct elf64_phdr program_header(const struct load_file *f, const struct 
 
 enum err multiboot_parts_elf(struct multiboot_parts *p, struct why *why)
 {
-    struct program_headers h;
+    struct program_headers h = {0};
     enum err e = read_header(p->file, &h, why);
 
     if (e)
