@@ -83,7 +83,7 @@ void arch_kick(u32 cpu);
 /* The same by NMI, for a CPU that does not come: Bochs can forget an interrupt that is pending as it enters a guest with
  * interrupts off, and all behind it. */
 void arch_nudge(u32 cpu);
-/* Stops all other CPUs for good (by NMI). For panic and the way out. */
+/* Stops all other CPUs for good (by NMI), and waits 0.1 s for them. For panic and the way out. */
 void arch_stop_others(void);
 
 /* --- threads -------------------------------------------------------------------------------- */

@@ -33,11 +33,6 @@ static void print_address(u64 address, u64 back)
         console_printf("    %016llx\n", (unsigned long long)address);
 }
 
-bool panic_is_on(void)
-{
-    return panicking;
-}
-
 void panic_backtrace(u64 address, const void *frame_pointer)
 {
     const u64 *fp = frame_pointer;

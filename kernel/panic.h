@@ -10,7 +10,6 @@ NORETURN void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 void panic_begin(void);
 /* From the address where it happened, or 0, down the chain of frame pointers. */
 void panic_backtrace(u64 address, const void *frame_pointer);
-bool panic_is_on(void);
 NORETURN void panic_end(void);
 /* A line that says which VM this CPU is working for, or an empty text; set by vmm. */
 extern void (*panic_describe_vm)(char *text, size_t size);

@@ -88,13 +88,24 @@ def test_a_host_that_is_held_up_says_that_it_was_not_its_own_doing():
         assert "did not yield" not in h.run("log")
 
 
-def test_poweroff_ends_the_host():
-    with Host("amd") as h:
+def with_busy_vms(host):
+    """Both CPUs are in guests, and are to leave them."""
+    for name in ("b1", "b2"):
+        host.create(name, "busy.elf", memory="8M", cpus=2)
+
+
+def test_poweroff_turns_the_host_off():
+    """A machine that goes off ends the emulator; one that resets, by a triple fault too, would start again."""
+    with Host("amd", files={"busy.elf": BARE / "busy.elf"}, restarts=True) as h:
+        with_busy_vms(h)
         h.line.send("poweroff\r")
         assert h.emulator.process.wait(30) == 0
 
 
 def test_reboot_restarts_the_host():
-    with Host("amd") as h:  # the emulator ends instead of restarting
+    with Host("amd", files={"busy.elf": BARE / "busy.elf"}, restarts=True) as h:
+        with_busy_vms(h)
         h.line.send("reboot\r")
-        assert h.emulator.process.wait(30) == 0
+        h.expect(h.prompt, 90)
+        assert h.emulator.process.poll() is None
+        assert "b1" not in h.run("vm list")

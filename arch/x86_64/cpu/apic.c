@@ -168,10 +168,9 @@ void arch_nudge(u32 cpu)
     apic_send(cpus[cpu].hardware_id, ICR_NMI | ICR_ASSERT);
 }
 
-void arch_stop_others(void)
+void apic_nmi_others(void)
 {
-    if (cpu_count > 1)
-        apic_send(0, ICR_NMI | ICR_ASSERT | ICR_OTHERS);
+    apic_send(0, ICR_NMI | ICR_ASSERT | ICR_OTHERS);
 }
 
 /* --- IOAPIC (82093AA data sheet, 3.1 and 3.2) ------------------------------------------------------ */

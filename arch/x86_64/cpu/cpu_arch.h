@@ -73,6 +73,8 @@ void apic_init(void);     /* once: picks the mode */
 void apic_cpu_init(void); /* on each CPU */
 u32 apic_id(void);
 void apic_eoi(void);
+/* An NMI to every other CPU. */
+void apic_nmi_others(void);
 /* Sends the interrupt command; low is ICR 31:0. */
 void apic_send(u32 destination, u32 low);
 void apic_timer_calibrate(void);

@@ -97,7 +97,9 @@ typedef void(__attribute__((ms_abi)) * efi_reset_fn)(u32 type, u64 status, u64 s
 #define EFI_RESET_COLD              0
 #define EFI_RESET_SHUTDOWN          2
 
-static void efi_reset(u32 type)
+#define FIRMWARE_STACK KIB(128) /* 2.3.4 */
+
+static NORETURN void call_firmware(u32 type)
 {
     const u8 *system, *services;
 
@@ -105,6 +107,19 @@ static void efi_reset(u32 type)
     system = (const u8 *)host_boot->efi_system_table;
     services = *(const u8 *const *)(system + EFI_SYSTEM_RUNTIME_SERVICES);
     (*(const efi_reset_fn *)(services + EFI_RUNTIME_RESET_SYSTEM))(type, 0, 0, NULL);
+    arch_halt_forever();
+}
+
+/* On a stack in the image, which the loader's page tables map too; those of threads they do not. */
+static NORETURN void efi_reset(u32 type)
+{
+    static u8 stack[FIRMWARE_STACK] ALIGNED(16);
+
+    __asm__ volatile("mov %0, %%rsp; xor %%ebp, %%ebp; call *%1"
+                     :
+                     : "r"(stack + sizeof(stack)), "r"(call_firmware), "D"(type)
+                     : "memory");
+    __builtin_unreachable();
 }
 
 static void acpi_reset(void)
@@ -131,7 +146,6 @@ void arch_reboot(void)
     arch_out8(0x64, 0xfe); /* the keyboard controller's reset line */
     clock_wait_us(50000);
     efi_reset(EFI_RESET_COLD);
-    arch_halt_forever();
 }
 
 void arch_poweroff(void)
@@ -140,5 +154,4 @@ void arch_poweroff(void)
     console_last_words();
     console_print("If the power stays on, it is safe to switch it off now.\n");
     efi_reset(EFI_RESET_SHUTDOWN);
-    arch_halt_forever();
 }

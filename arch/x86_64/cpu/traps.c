@@ -9,7 +9,11 @@ extern const u8 trap_stubs[]; /* 16 bytes each */
 extern const u8 idle_halt[];  /* one byte long */
 void trap_handle(struct trap_frame *f);
 
+#define STOP_LIMIT_US 100000u /* a CPU that does not take NMIs cannot be waited for */
+
 static void (*handlers[256])(void);
+static bool stop_asked;
+static u32 stopped;
 
 static const char *const exception_name[32] = {
     [0] = "divide error",         [1] = "debug",
@@ -79,13 +83,26 @@ static void nmi(struct trap_frame *f)
 {
     struct cpu *c = cpu_this();
 
-    if (panic_is_on())
+    if (__atomic_load_n(&stop_asked, __ATOMIC_SEQ_CST)) {
+        __atomic_add_fetch(&stopped, 1, __ATOMIC_SEQ_CST);
         arch_halt_forever();
+    }
     /* Two nudges can be one NMI, or come apart: those of the last second have been asked for. */
     if (arch_tsc() - __atomic_load_n(&c->nudged_at, __ATOMIC_SEQ_CST) > arch_tsc_khz() * 1000ull)
         c->stray_nmis++;
     if (f->rip == (u64)idle_halt)
         f->rip++;
+}
+
+void arch_stop_others(void)
+{
+    u64 end = arch_tsc() + (u64)arch_tsc_khz() * STOP_LIMIT_US / 1000;
+
+    if (__atomic_exchange_n(&stop_asked, true, __ATOMIC_SEQ_CST) || cpu_count == 1)
+        return;
+    apic_nmi_others();
+    while (__atomic_load_n(&stopped, __ATOMIC_SEQ_CST) < cpu_count - 1 && arch_tsc() < end)
+        arch_relax();
 }
 
 /* Interrupts come where no lock is held; NMIs may come anywhere. */
