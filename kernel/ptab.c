@@ -182,6 +182,13 @@ void ptab_each_used_leaf(struct ptab *t, u64 from, u64 end,
     }
 }
 
+u64 ptab_detach(struct ptab *t, u64 address)
+{
+    unsigned level = 2;
+
+    return __atomic_exchange_n(walk(t, address, &level), 0, __ATOMIC_SEQ_CST);
+}
+
 bool ptab_has_table(const struct ptab *t, u64 address, unsigned level)
 {
     unsigned at = level;

@@ -81,6 +81,8 @@ void ptab_each_leaf(const struct ptab *t, u64 from, u64 end,
  * 15.25.5.) */
 void ptab_each_used_leaf(struct ptab *t, u64 from, u64 end,
                          void (*fn)(void *ctx, u64 address, unsigned level, u64 *entry), void *ctx);
+/* Clears the entry of level 2 for an address that has one, be it a leaf or a table, and returns it. */
+u64 ptab_detach(struct ptab *t, u64 address);
 /* Is there a table, rather than a leaf or nothing, where a leaf of `level` for the address would be? */
 bool ptab_has_table(const struct ptab *t, u64 address, unsigned level);
 /* Replaces a 2 MiB leaf by 512 leaves of 4 KiB with the same rights, all dirty and used if it was. E_NOMEM; E_NOENT. */

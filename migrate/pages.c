@@ -148,6 +148,11 @@ enum err pages_prepare(struct pages *g, bool *done)
     for (u64 i = begin; i < end; i += 64)
         (void)dirty_take_used(p, i);
     lock_release(&p->lock);
+    if (e == E_AGAIN) { /* pages are being put together there, for the time of a shoot-down */
+        g->cursor -= PMAP_LARGE;
+        *done = false;
+        return OK;
+    }
     *done = end == pmap_pages(p);
     if (*done)
         pmap_shoot_down(p); /* CPUs must note writes in the small entries */

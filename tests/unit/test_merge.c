@@ -134,7 +134,7 @@ static void write_same(struct fake_guest *g)
 /* Through what it remembers, if that still lets it, once the pages show one frame. */
 static void write_when_shared(struct fake_guest *g)
 {
-    if (state_of(g) != PAGE_SHARED)
+    if (state_of(g) != PAGE_SHARED || !fake_guest_may_write(g, PAGE))
         return;
     g->late = NULL;
     fake_guest_write(g, PAGE, 0xdead);
@@ -262,6 +262,36 @@ static void a_page_that_is_no_longer_zero_keeps_its_frame(void **state)
     assert_has(&a, 0);
 }
 
+static bool waited;
+
+/* The other VM takes a frame of its own, so that the frame has one user, while a vCPU still reads what the page had before:
+ * that user's write must wait, or that vCPU would not see it. */
+static void take_the_last(struct fake_guest *g)
+{
+    struct pmap_waiter waiter = {0};
+
+    if (state_of(g) != PAGE_SHARED || state_of(&b) != PAGE_SHARED)
+        return;
+    g->late = NULL;
+    fake_guest_write(&b, PAGE, 7);
+    waited = pmap_fault(&g->pmap, GPA(PAGE), true, &waiter) == E_AGAIN;
+    assert_int_equal(npt_format.prot(entry_of(g)) & PROT_WRITE, 0);
+    pmap_cancel_wait(&g->pmap, &waiter);
+}
+
+static void the_last_user_of_a_frame_does_not_write_it_before_the_cpus_have_let_go(void **state)
+{
+    (void)state;
+    start(CONTENT);
+    waited = false;
+    a.late = take_the_last;
+    assert_true(run());
+    assert_true(waited);
+    fake_guest_write(&a, PAGE, 8);
+    assert_int_equal(fake_guest_read(&a, PAGE), 8);
+    assert_int_equal(fake_guest_read(&b, PAGE), 7);
+}
+
 static void both_ends_in_one_vm_and_many_in_a_batch(void **state)
 {
     struct merge m[4];
@@ -296,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_write_before_the_cpu_has_let_go_undoes_the_merge),
         cmocka_unit_test(the_old_frame_is_not_seen_when_another_has_it),
         cmocka_unit_test(a_page_that_is_no_longer_zero_keeps_its_frame),
+        cmocka_unit_test(the_last_user_of_a_frame_does_not_write_it_before_the_cpus_have_let_go),
         cmocka_unit_test(both_ends_in_one_vm_and_many_in_a_batch),
     };
 

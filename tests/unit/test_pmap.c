@@ -23,6 +23,7 @@ static u64 users_at_shoot_down;
 static hpa_t watched;
 
 static void (*at_shoot_down)(void);
+static struct pmap_waiter writer;
 
 static void shoot_down(struct pmap *p)
 {
@@ -212,6 +213,87 @@ static void a_prohibited_change_is_a_panic_with_its_reason(void **state)
     assert_panics(change(0x5000, PAGE_REMOTE, HPA(0), 0), "only copy");
 }
 
+/* --- break before make -------------------------------------------------------------------------- */
+
+static u64 changing;      /* the address of a page whose frame is being changed */
+static u64 remembered;    /* the frame that another vCPU still reads there */
+static unsigned observed; /* shoot-downs at which somebody looked */
+static struct pmap_waiter other;
+
+/* What a third vCPU can do now: nothing that the second one would not see. */
+static void look_at_the_page(void)
+{
+    enum err e;
+
+    observed++;
+    if (entry(changing) && ptab_address(entry(changing)).v == remembered)
+        return;
+    assert_int_equal(prot(changing) & PROT_WRITE, 0);
+    e = other.waiting ? E_AGAIN : pmap_fault(&pmap, GPA(changing), true, &other);
+    assert_int_equal(e, E_AGAIN);
+    assert_int_equal(prot(changing) & PROT_WRITE, 0);
+}
+
+static void watch(u64 gpa)
+{
+    changing = gpa;
+    remembered = ptab_address(entry(gpa)).v;
+    observed = 0;
+    other = (struct pmap_waiter){0};
+    at_shoot_down = look_at_the_page;
+}
+
+static void assert_came_after_all(void)
+{
+    at_shoot_down = NULL;
+    assert_true(observed);
+    assert_false(other.waiting);
+    assert_int_equal(other.result, OK);
+    assert_int_equal(prot(changing), RWX);
+    assert_int_equal(state_of(changing), PAGE_PRIVATE);
+    assert_false(pmap_record(&pmap, pmap_index(GPA(changing)))->busy);
+    assert_true(list_empty(&pmap.breaks));
+}
+
+static void nobody_writes_a_first_page_before_everybody_has_left_the_zeros(void **state)
+{
+    (void)state;
+    assert_int_equal(fault(0x5000, false), OK);
+    watch(0x5000);
+    assert_int_equal(fault(0x5000, true), OK);
+    assert_came_after_all();
+}
+
+static void nobody_writes_a_copy_before_everybody_has_left_what_was_copied(void **state)
+{
+    (void)state;
+    share(0x5000, 0x6000, 0xab);
+    watch(0x5000);
+    assert_int_equal(fault(0x5000, true), OK);
+    assert_came_after_all();
+}
+
+static void clear_all(void)
+{
+    at_shoot_down = NULL;
+    pmap_clear(&pmap);
+    assert_int_equal(fault(0x5000, false), OK);
+}
+
+static void memory_can_go_while_a_page_is_copied(void **state)
+{
+    (void)state;
+    share(0x5000, 0x6000, 0xab);
+    at_shoot_down = clear_all;
+    assert_int_equal(fault(0x5000, true), OK);
+    assert_int_equal(state_of(0x5000), PAGE_EMPTY);
+    assert_int_equal(prot(0x5000), RX);
+    assert_false(pmap_record(&pmap, pmap_index(GPA(0x5000)))->busy);
+    assert_int_equal(frames_owned(7), 1); /* the record's */
+    pmap_clear(&pmap);
+    assert_int_equal(frames_owned(7), 0);
+}
+
 /* --- large mappings ----------------------------------------------------------------------------- */
 
 /* The guest writes every page of the 2 MiB at 2 MiB; each then says which one it is. */
@@ -253,7 +335,7 @@ static void two_mib_that_are_full_become_one_mapping_with_the_same_bytes(void **
     assert_int_equal(pmap_promote(&pmap, 512), OK);
     assert_int_equal(level_at(MIB(4) - PAGE_SIZE), 2);
     assert_int_equal(prot(MIB(2)), RWX);
-    assert_int_equal(shoot_downs, 2); /* nobody writes; nobody uses the old frames */
+    assert_int_equal(shoot_downs, 2); /* nobody writes; nobody uses the old mappings */
     assert_int_equal(pmap.slat.table.tables, tables - 1);
     assert_int_equal(frames_free(), before + 1);
     assert_int_equal(pmap.frames, 512);
@@ -287,8 +369,6 @@ static void a_host_without_plenty_puts_nothing_together(void **state)
     assert_int_equal(prot(MIB(2)), RWX);
 }
 
-static struct pmap_waiter writer;
-
 static void write_during_it(void)
 {
     u8 seen;
@@ -314,8 +394,71 @@ static void who_writes_while_pages_are_put_together_waits_and_is_woken(void **st
     assert_filled();
 }
 
+static void
+nobody_writes_pages_that_are_put_together_before_everybody_has_left_the_small_ones(void **state)
+{
+    (void)state;
+    make(MIB(64));
+    fill_2_mib();
+    watch(MIB(2) + 0x5000);
+    assert_int_equal(pmap_promote(&pmap, 512), OK);
+    assert_int_equal(observed, 2);
+    assert_came_after_all();
+    assert_filled();
+}
+
+static void begin_to_move(void)
+{
+    at_shoot_down = NULL;
+    assert_int_equal(dirty_attach(&pmap, DIRTY_MOVE), OK);
+}
+
+static void pages_of_a_vm_that_moves_are_not_put_together(void **state)
+{
+    (void)state;
+    make(MIB(64));
+    fill_2_mib();
+    at_shoot_down = begin_to_move; /* while they are being copied */
+    assert_int_equal(pmap_promote(&pmap, 512), E_STATE);
+    assert_int_equal(level_at(MIB(2)), 1);
+    assert_int_equal(fault(MIB(2), true), OK);
+    assert_int_equal(prot(MIB(2)), RWX);
+    assert_int_equal(pmap_promote(&pmap, 512), E_STATE);
+    dirty_detach(&pmap, DIRTY_MOVE);
+    assert_int_equal(pmap_promote(&pmap, 512), OK);
+    assert_filled();
+}
+
+static void split_and_read(void)
+{
+    if (shoot_downs < 2)
+        return;
+    at_shoot_down = NULL;
+    lock_acquire(&pmap.lock);
+    assert_int_equal(pmap_split(&pmap, GPA(MIB(2))), E_AGAIN);
+    lock_release(&pmap.lock);
+    assert_int_equal(pmap_fault(&pmap, GPA(MIB(2)), false, &writer), E_AGAIN);
+}
+
+static void between_small_and_large_even_a_read_waits_for_the_shoot_down(void **state)
+{
+    (void)state;
+    make(MIB(64));
+    fill_2_mib();
+    writer = (struct pmap_waiter){0};
+    at_shoot_down = split_and_read;
+    assert_int_equal(pmap_promote(&pmap, 512), OK);
+    assert_null(at_shoot_down);
+    assert_false(writer.waiting);
+    assert_filled();
+}
+
+static unsigned power_off_at;
+
 static void power_off(void)
 {
+    if (shoot_downs < power_off_at)
+        return;
     at_shoot_down = NULL;
     pmap_clear(&pmap);
     assert_int_equal(fault(MIB(2), true), OK); /* and it starts again */
@@ -324,13 +467,16 @@ static void power_off(void)
 static void memory_can_go_while_pages_are_put_together(void **state)
 {
     (void)state;
-    make(MIB(64));
-    fill_2_mib();
-    at_shoot_down = power_off;
-    assert_int_equal(pmap_promote(&pmap, 512), E_STATE);
-    assert_int_equal(pmap.frames, 1);
-    pmap_clear(&pmap);
-    assert_int_equal(frames_owned(7), 0);
+    for (power_off_at = 1; power_off_at <= 2; power_off_at++) {
+        make(MIB(64));
+        fill_2_mib();
+        at_shoot_down = power_off;
+        assert_int_equal(pmap_promote(&pmap, 512), E_STATE);
+        assert_null(at_shoot_down);
+        assert_int_equal(pmap.frames, 1);
+        pmap_clear(&pmap);
+        assert_int_equal(frames_owned(7), 0);
+    }
 }
 
 /* --- pages in flight -------------------------------------------------------------------------- */
@@ -544,6 +690,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_page_that_is_read_shows_zeros_and_costs_no_frame),
         TEST(the_first_write_gives_a_zeroed_frame),
+        TEST(nobody_writes_a_first_page_before_everybody_has_left_the_zeros),
+        TEST(nobody_writes_a_copy_before_everybody_has_left_what_was_copied),
+        TEST(memory_can_go_while_a_page_is_copied),
+        TEST(nobody_writes_pages_that_are_put_together_before_everybody_has_left_the_small_ones),
+        TEST(pages_of_a_vm_that_moves_are_not_put_together),
+        TEST(between_small_and_large_even_a_read_waits_for_the_shoot_down),
         TEST(two_mib_that_are_full_become_one_mapping_with_the_same_bytes),
         TEST(two_mib_with_a_gap_stay_small),
         TEST(a_host_without_plenty_puts_nothing_together),

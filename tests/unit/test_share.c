@@ -531,6 +531,8 @@ static void write_somewhere(unsigned g)
         fake_guest_move(guests[g], (u32)(unit_random(&dice) % FAKE_TLB_CPUS));
     unsigned page = (unsigned)(unit_random(&dice) % PAGES);
 
+    if (!fake_guest_may_write(guests[g], page_at(page)))
+        return;
     oracle[g][page] = unit_random(&dice) % 4;
     fill(guests[g], page, oracle[g][page]);
 }

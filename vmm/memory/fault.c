@@ -15,8 +15,9 @@ struct fault {
     struct page *page;      /* its record, or NULL */
     enum page_state before; /* its state */
     u64 entry;              /* what maps the page now; 0: nothing */
-    hpa_t replaced;         /* a frame that may be dropped after a shoot-down */
-    struct fill *slow;      /* to be started once the lock is free */
+    struct pmap_break change;
+    hpa_t replaced;    /* the frame that was mapped; change is under way then */
+    struct fill *slow; /* to be started once the lock is free */
 };
 
 static hpa_t frame_of(const struct fault *f)
@@ -50,6 +51,15 @@ static struct fill *free_slot(struct pmap *p)
     return NULL;
 }
 
+/* The new frame has the same bytes as the old one. Nobody may write it before everybody has left the old one. */
+static void break_page(struct fault *f, struct pmap_change *c)
+{
+    c->prot = SHOWN_PROT;
+    pmap_commit(f->pmap, c);
+    pmap_break_begin(f->pmap, &f->change, f->index, 1);
+    f->replaced = frame_of(f);
+}
+
 /* Gives the page a frame of its own, with the backing's bytes, which are here. */
 static enum err fill_page(struct fault *f, const struct backing *backing)
 {
@@ -68,8 +78,10 @@ static enum err fill_page(struct fault *f, const struct backing *backing)
         frame_put(c.frame);
         return e;
     }
-    pmap_commit(f->pmap, &c);
-    f->replaced = fill.from;
+    if (f->entry)
+        break_page(f, &c);
+    else
+        pmap_commit(f->pmap, &c);
     return OK;
 }
 
@@ -184,11 +196,20 @@ static enum err resolve_locked(struct fault *f)
     return resolve[f->before](f);
 }
 
-/* No vCPU may see the frame that was there once another has written to the new one; and who has that frame next must
- * not be seen through it. */
-static void drop_replaced(struct fault *f)
+/* From here on the page may be written, and the frame that was there be somebody else's. */
+static void make_page(struct fault *f)
 {
-    pmap_shoot_down(f->pmap);
+    struct pmap *p = f->pmap;
+    struct pmap_change c = private_page(f->gpa, HPA(0));
+    unsigned level;
+
+    pmap_shoot_down(p);
+    lock_acquire(&p->lock);
+    if (pmap_break_end(p, &f->change)) {
+        c.frame = ptab_address(ptab_lookup(&p->slat.table, f->gpa.v, &level));
+        pmap_commit(p, &c);
+    }
+    lock_release(&p->lock);
     if (f->before != PAGE_EMPTY)
         frame_put(f->replaced);
 }
@@ -208,7 +229,7 @@ enum err pmap_fault(struct pmap *p, gpa_t gpa, bool write, struct pmap_waiter *w
     e = resolve_locked(&f);
     lock_release(&p->lock);
     if (f.replaced.v)
-        drop_replaced(&f);
+        make_page(&f);
     if (f.slow) {
         enum err failed = f.slow->backing->fill(f.slow);
 

@@ -3,7 +3,8 @@
  *
  * Memory grows by 4 KiB, so that a VM costs what it has touched. Who finds that 2 MiB are full of PRIVATE pages, and that
  * none of them can be shared (the scanner does), has them put together: a copy into a new frame, since the old ones are
- * anywhere. While that goes on the pages are busy, as pages in flight are: the guest reads them where they were, a write waits.
+ * anywhere. While that goes on the pages are busy, as pages in flight are: the guest reads them where they were, a write waits;
+ * at the end, for the time of a shoot-down, nothing maps them, and a read waits too.
  * A large mapping is split where sharing pays, and before its pages are sent to another host. */
 #include "kernel/dirty_log.h"
 #include "kernel/frames.h"
@@ -16,7 +17,9 @@ enum err pmap_split(struct pmap *p, gpa_t gpa)
     u64 entry = ptab_lookup(&p->slat.table, gpa.v, &level);
     enum err e;
 
-    if (!entry || level != 2)
+    if (!entry) /* a page of its own without a mapping is between two: see unmap */
+        return pmap_state(p, pmap_index(gpa)) == PAGE_PRIVATE ? E_AGAIN : OK;
+    if (level != 2)
         return OK;
     e = ptab_split(&p->slat.table, gpa.v);
     if (e)
@@ -60,49 +63,68 @@ static bool is_dense(struct pmap *p, u64 first)
     return dense;
 }
 
-/* From here on nobody writes the pages, once the CPUs have been shot down. */
-static enum err freeze(struct pmap *p, u64 first, u64 *clears)
+/* Its pages are looked at one by one, and it is split before that. */
+static bool is_moving(const struct pmap *p)
 {
-    enum err e = E_STATE;
-
-    lock_acquire(&p->lock);
-    *clears = p->clears;
-    if (is_dense_locked(p, first)) {
-        for (u64 i = first; i < first + PMAP_LARGE; i++) {
-            struct pmap_change c = {.gpa = pmap_gpa(i),
-                                    .to = PAGE_PRIVATE,
-                                    .frame = frame_of(p, i),
-                                    .prot = SHOWN_PROT};
-
-            pmap_commit(p, &c);
-            pmap_record(p, i)->busy = 1;
-        }
-        e = OK;
-    }
-    lock_release(&p->lock);
-    return e;
+    return p->dirty[DIRTY_MOVE];
 }
 
-/* Page by page, so that nobody waits long for the lock. False: the VM's memory was taken away. */
-static bool copy(struct pmap *p, u64 first, u64 clears, hpa_t to)
+static void protect(struct pmap *p, u64 index)
 {
-    bool there = true;
+    struct pmap_change c = {.gpa = pmap_gpa(index),
+                            .to = PAGE_PRIVATE,
+                            .frame = frame_of(p, index),
+                            .prot = SHOWN_PROT};
 
-    for (u64 i = 0; i < PMAP_LARGE && there; i++) {
+    pmap_commit(p, &c);
+}
+
+/* From here on nobody writes the pages, once the CPUs have been shot down. */
+static enum err freeze(struct pmap *p, u64 first, struct pmap_break *b)
+{
+    bool may;
+
+    lock_acquire(&p->lock);
+    may = is_dense_locked(p, first) && !is_moving(p);
+    if (may) {
+        for (u64 i = first; i < first + PMAP_LARGE; i++)
+            protect(p, i);
+        pmap_break_begin(p, b, first, PMAP_LARGE);
+    }
+    lock_release(&p->lock);
+    return may ? OK : E_STATE;
+}
+
+/* Page by page, so that nobody waits long for the lock. */
+static void copy(struct pmap *p, const struct pmap_break *b, hpa_t to)
+{
+    for (u64 i = 0; i < PMAP_LARGE; i++) {
         lock_acquire(&p->lock);
-        there = p->clears == clears;
-        if (there)
-            memcpy(phys_to_virt(HPA(to.v + i * PAGE_SIZE)), phys_to_virt(frame_of(p, first + i)),
+        if (!b->dropped)
+            memcpy(phys_to_virt(HPA(to.v + i * PAGE_SIZE)), phys_to_virt(frame_of(p, b->first + i)),
                    PAGE_SIZE);
         lock_release(&p->lock);
     }
-    return there;
 }
 
-/* Maps the large frame; *table is the entry that led to the small mappings. */
-static bool join(struct pmap *p, u64 first, u64 clears, hpa_t frame, u64 *table)
+/* Nothing maps the pages once the CPUs have been shot down: a page must not change its size and its frame at once (SDM 3A
+ * 4.10.2.3). Returns the entry for the table that mapped them, or 0 if it is not to be. */
+static u64 unmap(struct pmap *p, struct pmap_break *b)
 {
-    struct pmap_change c = {.gpa = pmap_gpa(first),
+    u64 table = 0;
+
+    lock_acquire(&p->lock);
+    if (!b->dropped && !is_moving(p))
+        table = ptab_detach(&p->slat.table, pmap_gpa(b->first).v);
+    else
+        (void)pmap_break_end(p, b);
+    lock_release(&p->lock);
+    return table;
+}
+
+static bool map_large(struct pmap *p, struct pmap_break *b, hpa_t frame)
+{
+    struct pmap_change c = {.gpa = pmap_gpa(b->first),
                             .to = PAGE_PRIVATE,
                             .frame = frame,
                             .prot = GUEST_PROT,
@@ -110,13 +132,9 @@ static bool join(struct pmap *p, u64 first, u64 clears, hpa_t frame, u64 *table)
     bool there;
 
     lock_acquire(&p->lock);
-    there = p->clears == clears;
-    if (there) {
-        *table = pmap_commit(p, &c);
-        for (u64 i = first; i < first + PMAP_LARGE; i++)
-            pmap_record(p, i)->busy = 0;
-        pmap_wake(p, first, first + PMAP_LARGE - 1, OK);
-    }
+    there = pmap_break_end(p, b);
+    if (there)
+        pmap_commit(p, &c);
     lock_release(&p->lock);
     return there;
 }
@@ -133,9 +151,26 @@ static void free_parts(struct pmap *p, u64 table)
     lock_release(&p->lock);
 }
 
+/* Puts frozen pages together in that frame. */
+static enum err join(struct pmap *p, struct pmap_break *b, hpa_t frame)
+{
+    bool there;
+    u64 table;
+
+    pmap_shoot_down(p);
+    copy(p, b, frame);
+    table = unmap(p, b);
+    if (!table)
+        return E_STATE;
+    pmap_shoot_down(p);
+    there = map_large(p, b, frame);
+    free_parts(p, table);
+    return there ? OK : E_STATE;
+}
+
 enum err pmap_promote(struct pmap *p, u64 first)
 {
-    u64 clears, table;
+    struct pmap_break b;
     hpa_t frame;
     enum err e;
 
@@ -144,16 +179,10 @@ enum err pmap_promote(struct pmap *p, u64 first)
     frame = pmap_frame_alloc(p, true);
     if (!frame.v)
         return E_NOMEM;
-    e = freeze(p, first, &clears);
-    if (!e) {
-        pmap_shoot_down(p);
-        if (copy(p, first, clears, frame) && join(p, first, clears, frame, &table)) {
-            pmap_shoot_down(p);
-            free_parts(p, table);
-            return OK;
-        }
-        e = E_STATE;
-    }
-    frame_put(frame);
+    e = freeze(p, first, &b);
+    if (!e)
+        e = join(p, &b, frame);
+    if (e)
+        frame_put(frame);
     return e;
 }

@@ -30,6 +30,7 @@ enum err pmap_create(struct pmap *p, u64 memory, u16 owner)
 {
     *p = (struct pmap){.memory = memory, .owner = owner, .slat.generation = 1};
     list_init(&p->waiters);
+    list_init(&p->breaks);
     p->record_frames = (pmap_pages(p) + PMAP_RECORDS - 1) / PMAP_RECORDS;
     p->records = heap_alloc(p->record_frames * sizeof(void *));
     if (!p->records || make_zero_frame() || rmap_register(p))
@@ -143,6 +144,7 @@ static void entry_changed(struct pmap *p, u64 index, u64 old, const struct pmap_
 {
     struct page *page = pmap_record(p, index);
     u64 pages = c->large ? PMAP_LARGE : 1;
+    bool becomes_own = c->to == PAGE_PRIVATE && page->state != PAGE_PRIVATE;
 
     if (page->state == PAGE_SHARED)
         rmap_remove(ptab_address(old), p, index);
@@ -150,7 +152,7 @@ static void entry_changed(struct pmap *p, u64 index, u64 old, const struct pmap_
         set_state(p, index + i, page + i, c->to, c->slot);
     if (c->to == PAGE_SHARED)
         rmap_add(c->frame, p, index);
-    if (c->prot & PROT_WRITE || old & p->slat.table.format->dirty)
+    if (c->prot & PROT_WRITE || becomes_own || old & p->slat.table.format->dirty)
         dirty_mark(p, index, pages);
 }
 
@@ -218,6 +220,7 @@ static void clear_records(struct pmap *p, u64 first)
     u64 pages = MIN(PMAP_RECORDS, pmap_pages(p) - first), base = pmap_gpa(first).v;
 
     lock_acquire(&p->lock);
+    pmap_break_drop(p, first, pages);
     if (*records) {
         ptab_each_leaf(&p->slat.table, base, base + pages * PAGE_SIZE, clear_leaf, p);
         for (u64 i = 0; i < pages; i++)
@@ -241,7 +244,6 @@ void pmap_clear(struct pmap *p)
     }
     lock_acquire(&p->lock);
     pmap_wake(p, 0, U64_MAX, E_STATE);
-    p->clears++;
     __atomic_add_fetch(&p->slat.generation, 1, __ATOMIC_SEQ_CST);
     lock_release(&p->lock);
 }

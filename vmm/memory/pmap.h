@@ -32,7 +32,7 @@ struct pmap {
     u64 faults, joined, copied;  /* faults; of these onto pages in flight; copies on write */
     struct fill fill[PMAP_FILLS];
     struct list waiters;
-    u64 clears;                   /* how often all memory was taken away */
+    struct list breaks;           /* changes under way: struct pmap_break */
     u64 *dirty[DIRTY_CONSUMERS];  /* a bit a page; NULL: nobody wants to know */
     bool held;                    /* nobody waits for pages: see pmap_hold */
     const struct backing *remote; /* of REMOTE and CACHED pages */
@@ -58,6 +58,13 @@ struct pmap_waiter {
     u64 index;
     bool waiting;    /* cleared before the thread is woken */
     enum err result; /* then: what the backing said */
+};
+
+/* Pages whose frame is being changed, in two steps with a shoot-down in between: break.c. */
+struct pmap_break {
+    struct list link;
+    u64 first, pages;
+    bool dropped; /* their memory was taken away: there is nothing left to make */
 };
 
 /* E_NOMEM. shoot_down and remote may be NULL until the guest runs or has such pages. */
@@ -111,8 +118,15 @@ struct pmap_change {
 /* E_NOMEM; E_EXIST where a large mapping is in the way: pmap_split first. */
 enum err pmap_prepare(struct pmap *p, const struct pmap_change *c) MUST_CHECK;
 /* The one function that changes the state of a page, or its mapping; it keeps the reverse map, too. Returns the entry that was there. A prohibited
- * transition is a panic with its reason. Where it took rights away or changed the frame, a shoot-down is due. */
+ * transition is a panic with its reason. Where it took rights away or changed the frame, a shoot-down is due; a mapped page
+ * gets another frame without the right to write, until pmap_break_end. */
 u64 pmap_commit(struct pmap *p, const struct pmap_change *c);
+/* Pages that have records are busy from here on: faults wait. */
+void pmap_break_begin(struct pmap *p, struct pmap_break *b, u64 first, u64 pages);
+/* After a shoot-down: wakes who waits. False: the memory was taken away meanwhile, and with it what was mapped. */
+bool pmap_break_end(struct pmap *p, struct pmap_break *b);
+/* The memory of these pages is taken away. */
+void pmap_break_drop(struct pmap *p, u64 first, u64 pages);
 /* A frame for a guest's page, not cleared; HPA(0) when only what the host itself needs is left. */
 hpa_t pmap_frame_alloc(struct pmap *p, bool large) MUST_CHECK;
 /* The record of a page, or NULL. */
@@ -126,12 +140,14 @@ static inline struct page *pmap_record(const struct pmap *p, u64 index)
 void pmap_shoot_down(struct pmap *p);
 /* The pages from `first` to `last` have come, or will not: wakes who waits for them. */
 void pmap_wake(struct pmap *p, u64 first, u64 last, enum err result);
-/* Turns a large mapping into small ones. E_NOMEM; OK if there is none. */
+/* Turns a large mapping into small ones, of the same frames. E_NOMEM; OK if there is none; E_AGAIN while pages are being put
+ * together there. */
 enum err pmap_split(struct pmap *p, gpa_t gpa) MUST_CHECK;
 
 /* --- without the lock --- */
 
 /* Copies the 512 pages from `first` on, a multiple of 512, into a large frame, and maps that. The guest reads on
- * meanwhile; who writes waits. One thread at a time for each Pmap. E_STATE: they are not all PRIVATE and mapped small.
+ * meanwhile; who writes waits. One thread at a time for each Pmap. E_STATE: they are not all PRIVATE and mapped small, or
+ * the VM is on its way to another host, which looks at its pages one by one.
  * E_NOMEM: the host has not plenty, or no such frame. */
 enum err pmap_promote(struct pmap *p, u64 first) MUST_CHECK;

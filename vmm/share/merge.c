@@ -90,9 +90,11 @@ static bool replace(struct merge *m, hpa_t frame)
     }
     if (same && frame.v)
         frame_pages(frame)->hash = m->hash;
-    if (same)
+    if (same) {
         remap(p, m->page, frame.v ? PAGE_SHARED : PAGE_EMPTY, frame.v ? frame : pmap_zero_frame,
               SHOWN_PROT);
+        pmap_break_begin(p, &m->change, m->page, 1);
+    }
     lock_release(&p->lock);
     return same;
 }
@@ -161,6 +163,15 @@ static bool finish_zero(struct merge *m)
 static bool (*const finish[])(struct merge *m) = {
     [MERGE_ZERO] = finish_zero, [MERGE_FRAME] = finish_frame, [MERGE_PAGE] = finish_page};
 
+/* No CPU uses the page's own frame any more. */
+static void complete(struct merge *m)
+{
+    lock_acquire(&m->pmap->lock);
+    (void)pmap_break_end(m->pmap, &m->change);
+    lock_release(&m->pmap->lock);
+    frame_put(m->old);
+}
+
 void merge_run(struct merge *m, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -174,7 +185,7 @@ void merge_run(struct merge *m, unsigned count)
     shoot_down(m, count);
     for (unsigned i = 0; i < count; i++) {
         if (m[i].done)
-            frame_put(m[i].old);
+            complete(&m[i]);
         else
             unprotect(m[i].pmap, m[i].page);
         if (m[i].other)

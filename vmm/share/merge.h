@@ -19,7 +19,9 @@ struct merge {
     hpa_t frame; /* of MERGE_FRAME, which must be good for frame_get_if; of MERGE_PAGE afterwards */
     bool done;   /* afterwards: it did happen */
     bool stale;  /* afterwards: what it was to be merged with is not what it was taken for */
-    hpa_t old;   /* internal: the page's own frame, to be freed */
+    /* Internal: the page's own frame, to be freed, and how it is replaced. */
+    hpa_t old;
+    struct pmap_break change;
 };
 
 void merge_run(struct merge *merges, unsigned count);

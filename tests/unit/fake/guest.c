@@ -216,18 +216,33 @@ static void walk(struct fake_guest *g, u64 gpa, bool write)
                                          .dirty = write};
 }
 
-static u64 *translate(struct fake_guest *g, u64 gpa, bool write)
+/* Does its CPU remember a translation that is good for the access? */
+static bool remembers(struct fake_guest *g, u64 index, bool write)
 {
-    u64 index = pmap_index(GPA(gpa));
     const struct entry *e;
 
     if (!g->in_guest)
         enter(g);
     e = entry_of(g, index);
-    if (!e->host || e->tag != tag_of(g) || e->index != index ||
-        (write && !(e->writable && e->dirty)))
+    return e->host && e->tag == tag_of(g) && e->index == index &&
+           (!write || (e->writable && e->dirty));
+}
+
+static u64 *translate(struct fake_guest *g, u64 gpa, bool write)
+{
+    u64 index = pmap_index(GPA(gpa));
+
+    if (!remembers(g, index, write))
         walk(g, gpa, write);
     return (u64 *)(entry_of(g, index)->host + (gpa & PAGE_MASK));
+}
+
+bool fake_guest_may_write(struct fake_guest *g, u64 gpa)
+{
+    u64 index = pmap_index(GPA(gpa));
+    const struct page *page = pmap_record(&g->pmap, index);
+
+    return !page || !page->busy || remembers(g, index, true);
 }
 
 u64 fake_guest_read(struct fake_guest *g, u64 gpa)

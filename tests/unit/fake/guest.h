@@ -40,4 +40,6 @@ void fake_guest_make(struct fake_guest *g, u64 memory, u16 owner);
 /* From now on it runs on that CPU. */
 void fake_guest_move(struct fake_guest *g, u32 cpu);
 u64 fake_guest_read(struct fake_guest *g, u64 gpa);
+/* Can it write there now? Else it would wait for the page. */
+bool fake_guest_may_write(struct fake_guest *g, u64 gpa);
 void fake_guest_write(struct fake_guest *g, u64 gpa, u64 value);
