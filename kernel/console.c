@@ -33,11 +33,16 @@ void console_set_poll(void (*poll)(void))
     poll_line = poll;
 }
 
+bool console_has_room(void)
+{
+    return input_head - __atomic_load_n(&input_tail, __ATOMIC_ACQUIRE) < INPUT_SIZE;
+}
+
 void console_receive(u8 byte)
 {
     u32 head = input_head;
 
-    if (head - __atomic_load_n(&input_tail, __ATOMIC_ACQUIRE) < INPUT_SIZE) {
+    if (console_has_room()) {
         input[head % INPUT_SIZE] = byte;
         __atomic_store_n(&input_head, head + 1, __ATOMIC_RELEASE);
     }

@@ -8,8 +8,10 @@ struct console_driver {
     void (*write)(const char *text, size_t size);
 };
 void console_attach(const struct console_driver *driver);
-/* A byte came in (from an interrupt handler or a poll). Wakes the reader. */
+/* A byte came in (from an interrupt handler or a poll). Wakes the reader. It needs room, which only the reader makes: a
+ * driver whose line has flow control asks first, and leaves what has none with the other side. */
 void console_receive(u8 byte);
+bool console_has_room(void);
 /* Registers a function that the reading thread calls before it sleeps: to poll a line whose
  * interrupt may be missing. */
 void console_set_poll(void (*poll)(void));

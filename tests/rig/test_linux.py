@@ -141,3 +141,15 @@ def test_memory_above_4_gib_is_a_guests_to_use(fill):
             assert guest.run("stat -c %s /tmp/f") == str(3400 << 20)
         given = int(re.search(r"(\d+) MiB given", h.run("vm info big")).group(1))
         assert given > 3400
+
+
+def test_a_paste_reaches_the_guest_to_the_last_byte(patience, host, kind, make_vm):
+    """At the speed of a socket, which a guest's serial line does not have: the host's waits."""
+    make_vm("paste", "vmlinuz", initrd="initrd.gz", memory="128M", cmdline="console=ttyS0 quiet")
+    lines = [f"line {n:04d} {'x' * 50}" for n in range(300)]
+    with host.console("paste") as guest:
+        wait_ready(guest, kind)
+        guest.type("stty -echo; cat > /tmp/pasted; stty echo; echo bytes=$(wc -c < /tmp/pasted)\n")
+        guest.expect("wc -c")
+        guest.type("".join(line + "\n" for line in lines) + "\x04")
+        assert int(guest.expect(r"bytes=(\d+)", 120).group(1)) == sum(len(line) + 1 for line in lines)

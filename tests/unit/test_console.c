@@ -41,6 +41,25 @@ static void assert_sent(const char *text)
     sent[0] = '\0';
 }
 
+static void a_driver_can_ask_whether_there_is_room_for_input(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    while (console_read(0) >= 0)
+        ;
+    for (; console_has_room(); n++)
+        console_receive((u8)n);
+    assert_true(n >= 256);
+    assert_int_equal(console_read(0), 0);
+    assert_true(console_has_room());
+    console_receive((u8)n);
+    assert_false(console_has_room());
+    for (unsigned i = 1; i <= n; i++)
+        assert_int_equal(console_read(0), (u8)i);
+    assert_int_equal(console_read(0), -1);
+}
+
 static void a_line_feed_becomes_cr_lf(void **state)
 {
     (void)state;
@@ -258,6 +277,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
     const struct CMUnitTest tests[] = {
+        TEST(a_driver_can_ask_whether_there_is_room_for_input),
         TEST(a_line_feed_becomes_cr_lf),
         TEST(a_guests_cr_lf_stays_as_it_is),
         TEST(a_line_of_the_log_goes_above_what_is_edited),

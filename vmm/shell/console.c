@@ -7,7 +7,7 @@
 #define REPLAY     KIB(8) /* of what was written before */
 #define CHUNK      256
 #define PERIOD     MSEC(20)
-#define STUCK_TIME SEC(1) /* after which typed bytes are dropped */
+#define STUCK_TIME SEC(1) /* after which what was typed is dropped */
 #define QUIET_TIME                                                                                 \
     MSEC(400) /* without output, before a change of state is told: not within a line */
 #define NOTHING (-1)
@@ -78,8 +78,20 @@ static void show_state(struct attached *a, const struct vm *vm)
 
 enum input { INPUT_NONE, INPUT_SOME, INPUT_LEAVE };
 
-/* Takes what was typed, and hands on one byte. A guest that takes none for a second loses them, so that
- * the key that leaves is always seen. */
+/* A guest that has taken nothing for a second loses what was typed until now, so that the key that leaves is always
+ * seen; and it is said. */
+static enum input drop_input(struct attached *a)
+{
+    unsigned dropped = 0;
+
+    for (; a->pending != NOTHING && a->pending != LEAVE; a->pending = console_read(0))
+        dropped++;
+    console_printf("\n[%s does not read its serial line: %u bytes of what was typed are lost]\n",
+                   a->name, dropped);
+    return a->pending == LEAVE ? INPUT_LEAVE : INPUT_SOME;
+}
+
+/* Takes what was typed, and hands on one byte. */
 static enum input take_input(struct attached *a, struct vm *vm)
 {
     bool waited = a->pending != NOTHING;
@@ -92,8 +104,8 @@ static enum input take_input(struct attached *a, struct vm *vm)
         return INPUT_LEAVE;
     if (a->pending == NOTHING)
         return INPUT_NONE;
-    if (!type_byte(vm, (u8)a->pending) && time_now() - a->pending_since < STUCK_TIME)
-        return INPUT_NONE;
+    if (!type_byte(vm, (u8)a->pending))
+        return time_now() - a->pending_since < STUCK_TIME ? INPUT_NONE : drop_input(a);
     a->pending = NOTHING;
     return INPUT_SOME;
 }
