@@ -79,13 +79,19 @@ static void account(struct thread *t, u64 now)
     min_vruntime = MAX(min_vruntime, low);
 }
 
+void thread_put(struct thread *t)
+{
+    if (!__atomic_sub_fetch(&t->references, 1, __ATOMIC_ACQ_REL))
+        heap_free(t);
+}
+
 static void reap(struct thread *dead)
 {
     list_remove(&dead->all);
     lock_release(&sched_lock);
     if (dead->stack_top) /* the boot CPU's first thread has none of its own */
         arch_stack_free(dead->stack_top);
-    heap_free(dead);
+    thread_put(dead);
 }
 
 /* The first thing on the new thread's stack after a switch; the lock is held. */
@@ -285,6 +291,7 @@ enum err thread_create(struct thread **out, const char *name, void (*entry)(void
     }
     t->entry = entry;
     t->argument = argument;
+    t->references = 2;
     t->stack_pointer = arch_context_init(t->stack_top, thread_start, t);
     *out = t;
     lock_acquire(&sched_lock);
@@ -304,6 +311,7 @@ static struct thread *adopt(const char *name)
     if (!t)
         panic("no memory for the first threads");
     t->state = THREAD_RUNNING;
+    t->references = 1;
     t->started = time_now();
     t->slice_end = t->started + THREAD_SLICE;
     lock_acquire(&sched_lock);

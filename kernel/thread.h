@@ -33,17 +33,20 @@ struct thread {
     void (*on_enter)(struct thread *t);
     void *owner; /* for those two */
     struct list all;
+    u32 references; /* its own until it has ended, and its maker's */
 };
 
-/* E_NOMEM. The thread is ready at once. */
+/* E_NOMEM. The thread is ready at once. Its maker may use *t, also when it has ended, until thread_put. */
 enum err thread_create(struct thread **t, const char *name, void (*entry)(void *),
                        void *argument) MUST_CHECK;
+void thread_put(struct thread *t);
 NORETURN void thread_exit(void);
 struct thread *thread_current(void);
 
 /* Blocks until thread_wake, which may have come before: then it returns at once. A wake can be for
  * another reason, so callers look at their condition again. */
 void thread_block(void);
+/* Of a thread that cannot be freed meanwhile; nothing happens if it has ended. */
 void thread_wake(struct thread *t);
 /* Blocks until then, or until a wake. */
 void thread_sleep_until(u64 ns);

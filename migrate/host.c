@@ -116,10 +116,10 @@ static struct vm *find(void *ctx, const char *name)
 
 static bool holds(void *ctx, const char *name)
 {
-    const struct vm *vm = vm_find(name);
+    enum vm_state state;
 
     (void)ctx;
-    return vm && vm->state != VM_OFF && vm->state != VM_FAILED;
+    return vm_query(name, NULL, &state) && state != VM_OFF && state != VM_FAILED;
 }
 
 static struct vm *claim(void *ctx, const char *name, struct why *why)
@@ -213,11 +213,14 @@ static bool is_sound(const struct description *d, const char *name, u64 memory)
 /* Adds a reason where there is a VM of that name that is another, or is not off. */
 static void check_name(struct reasons *r, const struct config_vm *c)
 {
-    const struct vm *vm = vm_find(c->name);
+    struct config_vm own;
+    enum vm_state state;
 
-    if (vm && vm->state != VM_OFF)
+    if (!vm_query(c->name, &own, &state))
+        return;
+    if (state != VM_OFF)
         add_reason(r, "there is a VM named %s already", c->name);
-    else if (vm && !config_same_vm(&vm->config, c))
+    else if (!config_same_vm(&own, c))
         add_reason(r, "there is another VM named %s, which is off; `vm destroy %s` removes it",
                    c->name, c->name);
 }

@@ -93,5 +93,7 @@ static void autostart_all(const struct boot_info *boot)
         (void)start_wanted(true);
     else if (thread_create(&thread, "autostart", autostart, NULL))
         log_error("autostart: no memory for its thread");
+    else
+        thread_put(thread);
 }
 INIT_STEP(5, autostart_all);

@@ -1,18 +1,11 @@
-/* A VM between two hosts: held for a hand-off, made to receive one, and ended after it. */
-#include "kernel/heap.h"
-#include "kernel/init.h"
+/* A VM between two hosts: held for a hand-off, and made to receive one. */
 #include "kernel/lock.h"
 #include "kernel/log.h"
-#include "kernel/shell.h"
 #include "kernel/string.h"
 #include "vmm/vm.h"
 
 /* How long a reset that is under way may hold up a hand-off. */
 #define RESET_LIMIT SEC(10)
-
-/* VMs that have departed. The shell may still look at one that it found before, until its command is done. */
-static struct list departed = {&departed, &departed};
-static struct lock departed_lock;
 
 /* --- held at the source --------------------------------------------------------------------------- */
 
@@ -125,47 +118,3 @@ void vm_arrive(struct vm *vm)
 {
     go_on(vm, VM_INCOMING);
 }
-
-/* --- the end -------------------------------------------------------------------------------------- */
-
-void vm_depart(struct vm *vm)
-{
-    vm_unlink(vm);
-    vm_tear_down(vm);
-    lock_acquire(&departed_lock);
-    list_append(&departed, &vm->link);
-    lock_release(&departed_lock);
-    vm_feed();
-}
-
-static struct vm *take_departed(void)
-{
-    struct vm *vm = NULL, *first;
-
-    lock_acquire(&departed_lock);
-    LIST_FOR_EACH(first, &departed, link)
-    {
-        vm = vm ? vm : first;
-    }
-    if (vm)
-        list_remove(&vm->link);
-    lock_release(&departed_lock);
-    return vm;
-}
-
-static void free_departed(void)
-{
-    struct vm *vm;
-
-    while ((vm = take_departed()))
-        heap_free(vm);
-}
-
-static void transit_init(const struct boot_info *boot)
-{
-    static struct shell_hooks hooks = {.begin = free_departed};
-
-    (void)boot;
-    shell_add_hooks(&hooks);
-}
-INIT_STEP(4, transit_init);

@@ -13,12 +13,14 @@ const char *const vcpu_activity_name[] = {
 
 void vcpu_kick(struct vcpu *v)
 {
+    struct thread *t = v->thread; /* NULL only of a VM that could not be made */
+
     __atomic_store_n(&v->kicked, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST)) {
         if (v->hvm.cpu != cpu_this()->index)
             arch_kick(v->hvm.cpu);
-    } else if (v->thread && v->thread != thread_current()) {
-        thread_wake(v->thread);
+    } else if (t && t != thread_current()) {
+        thread_wake(t);
     }
 }
 
@@ -298,7 +300,6 @@ static void vcpu_thread(void *argument)
     }
     timer_cancel_wait(&v->timer);
     lock_acquire(&v->vm->lock);
-    v->thread = NULL; /* nobody wakes it from here on */
     v->vm->threads--;
     lock_release(&v->vm->lock);
 }

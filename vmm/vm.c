@@ -56,6 +56,20 @@ struct vm *vm_find(const char *name)
     return vm;
 }
 
+bool vm_query(const char *name, struct config_vm *config, enum vm_state *state)
+{
+    const struct vm *vm;
+
+    lock_acquire(&vms_lock);
+    vm = find(name);
+    if (vm)
+        *state = vm->state;
+    if (vm && config)
+        *config = vm->config;
+    lock_release(&vms_lock);
+    return vm;
+}
+
 struct vm *vm_at(unsigned index)
 {
     struct vm *vm, *found = NULL;
@@ -351,7 +365,7 @@ enum err vm_cpuid_compatible(const struct cpuid_policy *cpuid,
     return cpuid_compare(cpuid, &own, missing, ctx) ? E_UNSUPPORTED : OK;
 }
 
-/* Everything behind the name; what fails is undone by vm_free. */
+/* Everything behind the name; what fails is undone by vm_make. */
 static enum err build(struct vm *vm, const struct cpuid_policy *cpuid, struct why *why)
 {
     struct uart_sink sink = {vm_console_put, &vm->console};
@@ -378,36 +392,6 @@ static enum err build(struct vm *vm, const struct cpuid_policy *cpuid, struct wh
     return e ? why_set(why, e, "no memory for %s's page tables and vCPUs", vm->config.name) : OK;
 }
 
-static void end_threads(struct vm *vm)
-{
-    u32 left;
-
-    do {
-        lock_acquire(&vm->lock);
-        vm_leave_running(vm, VM_DYING);
-        vm_kick_all(vm); /* under the lock, as threads end under it */
-        left = vm->threads;
-        lock_release(&vm->lock);
-        if (left)
-            thread_sleep(MSEC(1));
-    } while (left);
-}
-
-void vm_tear_down(struct vm *vm)
-{
-    end_threads(vm);
-    for (u32 i = 0; i < vm->config.vcpus; i++)
-        vcpu_destroy(&vm->vcpu[i]);
-    share_detach(&vm->pmap);
-    pmap_destroy(&vm->pmap);
-}
-
-static void vm_free(struct vm *vm)
-{
-    vm_tear_down(vm);
-    heap_free(vm);
-}
-
 /* Enters it into the list; false: there is one of that name. */
 static bool list_enter(struct vm *vm)
 {
@@ -426,6 +410,28 @@ void vm_unlink(struct vm *vm)
     lock_acquire(&vms_lock);
     list_remove(&vm->link);
     lock_release(&vms_lock);
+}
+
+/* Whoever comes later with a pointer to it finds it dying. */
+enum err vm_unlink_idle(struct vm *vm, struct why *why)
+{
+    enum err e = OK;
+
+    lock_acquire(&vms_lock);
+    lock_acquire(&vm->lock);
+    if (vm->state == VM_DYING)
+        e = why_set(why, E_STATE, "%s is being destroyed already", vm->config.name);
+    else if (vm->claimed)
+        e = why_set(why, E_STATE, "%s is being moved from host to host", vm->config.name);
+    else if (vm->starting)
+        e = why_set(why, E_STATE, "%s is being started; try again when it runs", vm->config.name);
+    if (!e) {
+        list_remove(&vm->link);
+        vm_leave_running(vm, VM_DYING);
+    }
+    lock_release(&vm->lock);
+    lock_release(&vms_lock);
+    return e;
 }
 
 static u16 next_id(void)
@@ -467,6 +473,7 @@ enum err vm_make(struct vm **out, const struct config_vm *config, enum vm_state 
     if (!e && !list_enter(vm))
         e = name_taken(config->name, why);
     if (e) {
+        vm_tear_down(vm);
         vm_free(vm);
         return e;
     }
@@ -526,12 +533,14 @@ enum err vm_boot(struct vm *vm, struct why *why)
     return OK;
 }
 
-/* Refuses what the user asks for while the VM is on its way from host to host. */
+/* Refuses what the user asks for while the VM is on its way from host to host, or at its end. */
 static enum err refuse_in_transit(const struct vm *vm, struct why *why)
 {
     if (vm->state == VM_INCOMING || vm->state == VM_MOVING)
         return why_set(why, E_STATE, "%s is %s: only its migration can change that",
                        vm->config.name, vm_state_name[vm->state]);
+    if (vm->state == VM_DYING)
+        return why_set(why, E_STATE, "%s is being destroyed", vm->config.name);
     return OK;
 }
 
@@ -622,22 +631,6 @@ enum err vm_stop(struct vm *vm, struct why *why)
     lock_release(&vm->lock);
     vm_kick_all(vm);
     return vm_wait_parked(vm, why);
-}
-
-enum err vm_destroy(struct vm *vm, struct why *why)
-{
-    bool claimed;
-
-    lock_acquire(&vms_lock);
-    claimed = vm->claimed;
-    if (!claimed)
-        list_remove(&vm->link);
-    lock_release(&vms_lock);
-    if (claimed)
-        return why_set(why, E_STATE, "%s is being moved from host to host", vm->config.name);
-    vm_free(vm);
-    vm_feed();
-    return OK;
 }
 
 /* --- for a panic -------------------------------------------------------------------------------- */

@@ -33,7 +33,7 @@ struct vcpu {
     struct hvm_vcpu hvm;
     struct vm *vm;
     u32 index;
-    struct thread *thread;
+    struct thread *thread; /* the same for as long as the VM is there, also when it has ended */
     enum vcpu_activity activity;
     u32 kicked;                   /* something is new: look before entering the guest */
     u32 in_guest;                 /* may be in the guest, on hvm.cpu: an interrupt gets it out */
@@ -102,7 +102,10 @@ enum err vm_resume(struct vm *vm, struct why *why) MUST_CHECK;
 enum err vm_stop(struct vm *vm, struct why *why) MUST_CHECK;
 /* Stops it and frees it. E_STATE while it is claimed, or in transit. */
 enum err vm_destroy(struct vm *vm, struct why *why) MUST_CHECK;
+/* For the shell, whose pointer is good until its command is done (vm_end.c); other threads claim or query. */
 struct vm *vm_find(const char *name);
+/* Is there one of that name? Then what it is; config may be NULL. Any thread. */
+bool vm_query(const char *name, struct config_vm *config, enum vm_state *state);
 /* The VMs in the order in which they were made; index from 0; NULL behind the last. */
 struct vm *vm_at(unsigned index);
 
@@ -175,9 +178,14 @@ enum err vm_make(struct vm **vm, const struct config_vm *config, enum vm_state s
                  const struct cpuid_policy *cpuid, struct why *why) MUST_CHECK;
 /* Is there memory for it? E_NOMEM. */
 enum err vm_admit(const struct vm *vm, struct why *why) MUST_CHECK;
-/* Takes it from the list; then frees everything but *vm itself. */
+/* Takes it from the list; the latter only if nobody has claimed or is starting it, E_STATE, and it is dying then. */
 void vm_unlink(struct vm *vm);
+enum err vm_unlink_idle(struct vm *vm, struct why *why) MUST_CHECK;
+/* vm_end.c: ends its threads and frees everything but *vm itself and what can be kicked; then that, too. */
 void vm_tear_down(struct vm *vm);
+void vm_free(struct vm *vm);
+/* When the shell has no pointer: frees all that was destroyed. */
+void vm_free_ended(void);
 /* vm_time.c, with the lock held: guest time stands still, or goes on from where it stood, or is that from now on. */
 void vm_time_stop(struct vm *vm);
 void vm_time_go(struct vm *vm);

@@ -241,15 +241,33 @@ static void a_thread_that_ends_leaves_nothing_behind(void **state)
     u64 before;
 
     (void)state;
-    spawn("a", say_once, "a"); /* the heap takes a frame or two for good */
+    thread_put(spawn("a", say_once, "a")); /* the heap takes a frame or two for good */
     join();
     before = free_frames();
     for (unsigned i = 0; i < 100; i++) {
-        spawn("a", sleep_then_say, "a1");
+        thread_put(spawn("a", sleep_then_say, "a1"));
         join();
     }
     assert_int_equal(fake_seen.stacks, stacks);
     assert_int_equal(free_frames(), before);
+}
+
+static void a_thread_that_has_ended_can_be_woken_by_its_maker_until_he_puts_it(void **state)
+{
+    struct thread *t = spawn("a", say_once, "a");
+    void *other;
+
+    (void)state;
+    join();
+    thread_sleep(MSEC(1)); /* it is off its stack */
+    other = heap_alloc(sizeof(*t));
+    assert_ptr_not_equal(other, t);
+    thread_wake(t);
+    assert_int_equal(t->state, THREAD_DEAD);
+    thread_put(t);
+    assert_ptr_equal(heap_alloc(sizeof(*t)), t); /* the heap has it again */
+    heap_free(t);
+    heap_free(other);
 }
 
 static void without_memory_no_thread_is_made(void **state)
@@ -353,6 +371,7 @@ int main(void)
         TEST(the_slice_of_a_lone_thread_is_renewed),
         TEST(a_slice_whose_interrupt_was_lost_is_renewed_too),
         TEST(a_thread_that_ends_leaves_nothing_behind),
+        TEST(a_thread_that_has_ended_can_be_woken_by_its_maker_until_he_puts_it),
         TEST(without_memory_no_thread_is_made),
         TEST(a_thread_is_told_when_it_loses_and_gets_the_cpu),
         TEST(waking_a_thread_kicks_an_idle_cpu),
