@@ -17,7 +17,8 @@ struct clock_rate clock_rate(u32 tsc_khz)
 u64 clock_read(const struct guest_clock *c, u32 tsc_khz, u64 tsc)
 {
     struct clock_rate r = clock_rate(tsc_khz);
-    unsigned __int128 ticks = tsc - c->tsc;
+    unsigned __int128 ticks =
+        tsc > c->tsc ? tsc - c->tsc : 0; /* that of another CPU may be behind */
 
     ticks = r.shift < 0 ? ticks >> -r.shift : ticks << r.shift;
     return c->ns + (u64)(ticks * r.mul >> 32);

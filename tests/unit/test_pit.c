@@ -43,6 +43,30 @@ static void set_channel_0(u8 control, u16 count)
     out(0x40, (u8)(count >> 8));
 }
 
+static void a_moment_before_its_start_a_channel_has_counted_nothing(void **state)
+{
+    struct pit saved;
+
+    (void)state;
+    now.ns = 1000000;
+    set_channel_0(0x34, 1193); /* rate generator, 1 kHz */
+    out(0x61, 1);
+    out(0x43, 0xb0); /* channel 2: one-shot */
+    out(0x42, 0);
+    out(0x42, 0x10);
+    now.ns--;
+    assert_false(pit_tick(&p, &now));
+    assert_int_equal(p.channel[0].edges, 0);
+    assert_int_equal(read_count(0x42), 0x1000);
+    pit_save(&p, &saved, &now);
+    assert_int_equal(saved.channel[0].before_ns, 0);
+    out(0x61, 0); /* the gate falls: what has been counted is kept */
+    assert_int_equal(p.channel[2].before_ns, 0);
+    wait_ticks(1200);
+    assert_true(pit_tick(&p, &now));
+    assert_int_equal(p.channel[0].edges, 1);
+}
+
 static void the_quick_calibration_sees_the_high_byte_fall_one_by_one(void **state)
 {
     (void)state;
@@ -258,6 +282,7 @@ static void random_programming_is_harmless(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(a_moment_before_its_start_a_channel_has_counted_nothing),
         T(the_quick_calibration_sees_the_high_byte_fall_one_by_one),
         T(the_slow_calibration_waits_for_out2),
         T(the_gate_pauses_mode_0),

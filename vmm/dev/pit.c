@@ -43,11 +43,15 @@ static bool periodic(u8 mode)
     return mode == 2 || mode == 3;
 }
 
+/* Each CPU of the host has a TSC of its own, so a vCPU may come a moment before the time at which another one started the channel. */
+static u64 counted_ns(const struct pit_channel *c, const struct vtime *now)
+{
+    return c->before_ns + (c->counting && now->ns > c->since_ns ? now->ns - c->since_ns : 0);
+}
+
 static u64 elapsed_ticks(const struct pit_channel *c, const struct vtime *now)
 {
-    u64 ns = c->before_ns + (c->counting ? now->ns - c->since_ns : 0);
-
-    return scale_down(ns, NS_PER_SECOND, PIT_HZ);
+    return scale_down(counted_ns(c, now), NS_PER_SECOND, PIT_HZ);
 }
 
 static bool channel_out(const struct pit_channel *c, const struct vtime *now)
@@ -202,7 +206,7 @@ static void channel_set_gate(struct pit_channel *c, bool gate, const struct vtim
         c->since_ns = now->ns;
         c->counting = 1;
     } else if (falls && gate_pauses(c->mode) && c->counting) {
-        c->before_ns += now->ns - c->since_ns;
+        c->before_ns = counted_ns(c, now);
         c->counting = 0;
     } else if (falls && periodic(c->mode)) {
         channel_stop(c); /* OUT goes high at once */
@@ -308,7 +312,7 @@ void pit_save(const struct pit *p, struct pit *saved, const struct vtime *now)
     for (unsigned i = 0; i < COUNT_OF(p->channel); i++) {
         struct pit_channel *c = &saved->channel[i];
 
-        c->before_ns += c->counting ? now->ns - c->since_ns : 0;
+        c->before_ns = counted_ns(c, now);
         c->since_ns = 0;
     }
 }

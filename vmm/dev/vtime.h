@@ -3,7 +3,7 @@
 #include "kernel/types.h"
 
 struct vtime {
-    u64 ns;      /* guest nanoseconds since its power-on; never runs backwards */
+    u64 ns; /* guest nanoseconds since its power-on; runs backwards by a moment where vCPUs change CPUs */
     u64 tsc;     /* the guest's time-stamp counter at that moment */
     u32 tsc_khz; /* and its rate */
 };
