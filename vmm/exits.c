@@ -188,8 +188,27 @@ static void on_undefined(struct vcpu *v, const struct hvm_exit *exit)
     vcpu_raise(v, VEC_UD, false, 0);
 }
 
+/* An interrupt whose delivery raised an exception comes behind that exception: the guest cannot be told of both at once. */
+static void give_back_interrupted(struct vcpu *v)
+{
+    struct irqchip *chip = &v->vm->platform.devices.irqchip;
+    struct hvm_event *e = &v->hvm.event;
+
+    if (!e->valid || (e->type != EVENT_IRQ && e->type != EVENT_NMI))
+        return;
+    lock_acquire(&v->vm->lock);
+    if (e->type == EVENT_NMI)
+        irqchip_give_back_nmi(chip, v->index);
+    else
+        irqchip_give_back(chip, v->index, e->vector);
+    lock_release(&v->vm->lock);
+    e->valid = false;
+    v->kicked = 1;
+}
+
 static void on_exception(struct vcpu *v, const struct hvm_exit *exit)
 {
+    give_back_interrupted(v);
     vcpu_raise(v, exit->event.vector, exit->event.has_code, exit->event.code);
 }
 

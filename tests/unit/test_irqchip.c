@@ -259,6 +259,46 @@ static void the_virtual_wire_brings_the_pic_to_the_first_vcpu(void **state)
     assert_int_equal(irqchip_pending_vector(&chip, 0), -1);
 }
 
+static void an_interrupt_that_could_not_be_delivered_is_due_again(void **state)
+{
+    (void)state;
+    ipi(0, 0x4055, 0); /* lapic_accept of 55h by itself */
+    assert_int_equal(irqchip_accept(&chip, 0), 0x55);
+    assert_int_equal(irqchip_pending_vector(&chip, 0), -1);
+    irqchip_give_back(&chip, 0, 0x55);
+    assert_int_equal(irqchip_pending_vector(&chip, 0), 0x55);
+    assert_int_equal(irqchip_accept(&chip, 0), 0x55);
+    unmask_the_pic();
+    apic(0, 0x350, 0x700);
+    irqchip_line(&chip, 4, true);
+    assert_int_equal(irqchip_accept(&chip, 0), 0x24);
+    irqchip_give_back(&chip, 0, 0x24);
+    assert_int_equal(irqchip_pending_vector(&chip, 0), 0x24);
+    assert_int_equal(irqchip_accept(&chip, 0), 0x24);
+    assert_int_equal(irqchip_pending_vector(&chip, 0), -1);
+    irqchip_give_back(&chip, 0, 0x27); /* a spurious one is not asked for by anybody */
+    assert_int_equal(irqchip_pending_vector(&chip, 0), -1);
+    irqchip_give_back_nmi(&chip, 0);
+    assert_true(irqchip_take_nmi(&chip, 0));
+}
+
+static void an_interrupt_of_the_second_pic_is_due_again_too(void **state)
+{
+    static const u8 words[] = {0x11, 0x28, 0x02, 0x01};
+
+    (void)state;
+    unmask_the_pic();
+    for (unsigned i = 0; i < COUNT_OF(words); i++)
+        irqchip_pic_out(&chip, i ? 0xa1 : 0xa0, words[i]);
+    apic(0, 0x350, 0x700);
+    irqchip_line(&chip, 12, true);
+    assert_int_equal(irqchip_accept(&chip, 0), 0x2c);
+    assert_int_equal(irqchip_pending_vector(&chip, 0), -1);
+    irqchip_give_back(&chip, 0, 0x2c);
+    assert_int_equal(irqchip_accept(&chip, 0), 0x2c);
+    assert_int_equal(irqchip_pending_vector(&chip, 0), -1);
+}
+
 static void a_disabled_apic_leaves_the_intr_pin(void **state)
 {
     (void)state;
@@ -389,6 +429,8 @@ int main(void)
         T(a_level_line_comes_back_until_it_is_lowered),
         T(the_pit_is_on_pin_2_and_gsi_2_is_no_line),
         T(the_virtual_wire_brings_the_pic_to_the_first_vcpu),
+        T(an_interrupt_that_could_not_be_delivered_is_due_again),
+        T(an_interrupt_of_the_second_pic_is_due_again_too),
         T(a_disabled_apic_leaves_the_intr_pin),
         T(lint0_can_deliver_a_fixed_vector_or_an_nmi),
         T(an_ioapic_pin_can_pass_the_pic_to_any_vcpu),

@@ -5,8 +5,6 @@
 #include "kernel/arch.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"
-#include "kernel/host.h"
-#include "kernel/panic.h"
 #include "kernel/shell.h"
 #include "vmm/share/share.h"
 #include "vmm/vm.h"
@@ -34,41 +32,6 @@ const struct hvm_ops *hvm = &ops;
 u32 arch_fpu_size(void)
 {
     return 832;
-}
-
-/* What is asked of the machine beside what tests/unit/fake has. */
-struct config host_config;
-void (*panic_describe_vm)(char *text, size_t size);
-
-void arch_fpu_init(void *state)
-{
-    (void)state;
-}
-
-bool arch_tsc_invariant(void)
-{
-    return true;
-}
-
-u64 arch_wall_clock_at_boot(void)
-{
-    return 1700000000;
-}
-
-u64 arch_xcr0_get(void)
-{
-    return 7;
-}
-
-void arch_xcr0_set(u64 value)
-{
-    (void)value;
-}
-
-const struct boot_file *host_file(const char *name)
-{
-    (void)name;
-    return NULL;
 }
 
 static const struct cpuid_policy cpuid = {.vcpus = 2, .xcr0 = 7, .count = 1};

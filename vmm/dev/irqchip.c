@@ -246,6 +246,19 @@ int irqchip_accept(struct irqchip *chip, unsigned cpu)
     return vector;
 }
 
+void irqchip_give_back(struct irqchip *chip, unsigned cpu, u8 vector)
+{
+    if (lapic_give_back(&chip->lapic[cpu], vector))
+        return;
+    pic_give_back(&chip->pic, vector);
+    pic_update(chip);
+}
+
+void irqchip_give_back_nmi(struct irqchip *chip, unsigned cpu)
+{
+    chip->cpu[cpu].nmi_pending = 1;
+}
+
 bool irqchip_has_work(const struct irqchip *chip, unsigned cpu)
 {
     const struct irqchip_cpu *c = &chip->cpu[cpu];

@@ -44,6 +44,9 @@ bool irqchip_line(struct irqchip *chip, unsigned gsi, bool level);
 /* The vector to inject now, or -1; changes nothing. accept takes it (it is in service then). */
 int irqchip_pending_vector(const struct irqchip *chip, unsigned cpu);
 int irqchip_accept(struct irqchip *chip, unsigned cpu);
+/* It was accepted, or the NMI taken, and the delivery was interrupted by an exception: it is due behind that. */
+void irqchip_give_back(struct irqchip *chip, unsigned cpu, u8 vector);
+void irqchip_give_back_nmi(struct irqchip *chip, unsigned cpu);
 /* Is there anything that ends a HLT (with interrupts enabled)? */
 bool irqchip_has_work(const struct irqchip *chip, unsigned cpu);
 

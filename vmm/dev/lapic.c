@@ -93,6 +93,17 @@ int lapic_take(struct lapic *l)
     return vector;
 }
 
+bool lapic_give_back(struct lapic *l, u8 vector)
+{
+    bool taken = l->isr[vector / 32] >> vector % 32 & 1;
+
+    if (taken) {
+        clear_bit(l->isr, vector);
+        set_bit(l->irr, vector);
+    }
+    return taken;
+}
+
 bool lapic_eoi(struct lapic *l, u8 *vector)
 {
     int serving = highest(l->isr);

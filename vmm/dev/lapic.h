@@ -85,6 +85,8 @@ u8 lapic_ppr(const struct lapic *l);
 /* The vector that is due now, PPR considered, or -1; take moves it from the IRR to the ISR. */
 int lapic_pending(const struct lapic *l);
 int lapic_take(struct lapic *l);
+/* It was taken and could not be delivered: it is pending again. False: it was not taken here. */
+bool lapic_give_back(struct lapic *l, u8 vector);
 /* Ends the interrupt in service; true: it was level triggered, and *vector is to be told. */
 bool lapic_eoi(struct lapic *l, u8 *vector);
 

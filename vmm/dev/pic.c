@@ -133,6 +133,28 @@ u8 pic_acknowledge(struct pic *p)
     return vector;
 }
 
+static void chip_give_back(struct pic_chip *c, u8 bit)
+{
+    c->isr &= (u8)~bit;
+    c->irr |= bit;
+}
+
+void pic_give_back(struct pic *p, u8 vector)
+{
+    struct pic_chip *master = &p->chip[MASTER], *slave = &p->chip[SLAVE];
+    u8 bit = (u8)(1u << vector % 8);
+    bool spurious = vector % 8 == SPURIOUS;
+
+    if ((vector & 0xf8) == master->base && (!spurious || master->isr & bit))
+        chip_give_back(master, bit);
+    if ((vector & 0xf8) != slave->base)
+        return;
+    master->isr &= (u8)~BIT(PIC_CASCADE);
+    if (!spurious || slave->isr & bit)
+        chip_give_back(slave, bit);
+    cascade_update(p);
+}
+
 static void write_icw1(struct pic_chip *c, u8 value)
 {
     c->icw1 = value;

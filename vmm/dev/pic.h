@@ -42,6 +42,8 @@ bool pic_intr(const struct pic *p);
 u8 pic_vector(const struct pic *p);
 /* INTA. Where nothing is pending (any more) that is input 7, spurious: not in service. */
 u8 pic_acknowledge(struct pic *p);
+/* It was acknowledged and could not be delivered: it is requested again. */
+void pic_give_back(struct pic *p, u8 vector);
 /* Could the device be in that state? For one that comes from outside. */
 bool pic_is_valid(const struct pic *p);
 /* Ports 20, 21, a0, a1, 4d0, 4d1; no others. */
