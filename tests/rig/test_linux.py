@@ -152,4 +152,4 @@ def test_a_paste_reaches_the_guest_to_the_last_byte(patience, host, kind, make_v
         guest.type("stty -echo; cat > /tmp/pasted; stty echo; echo bytes=$(wc -c < /tmp/pasted)\n")
         guest.expect("wc -c")
         guest.type("".join(line + "\n" for line in lines) + "\x04")
-        assert int(guest.expect(r"bytes=(\d+)", 120).group(1)) == sum(len(line) + 1 for line in lines)
+        assert int(guest.expect(r"bytes=(\d+)\r?\n", 120).group(1)) == sum(len(line) + 1 for line in lines)
