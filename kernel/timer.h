@@ -34,8 +34,7 @@ void timer_cancel_wait(struct timer *t);
 /* Runs what is due on this CPU. The caller sees to it that timer_program follows. */
 void timer_run(void);
 /* Must the timer's interrupt of this CPU have come by that TSC value? One that comes while the kernel handles an exit is
- * pending, and ends the guest as soon as it is entered; but Bochs forgets it where the guest, too, has interrupts off, and
- * QEMU where it comes at the moment of the exit (its vCPU clears a bit of a word in which another thread sets one). */
+ * pending, and ends the guest as soon as it is entered; but Bochs forgets it where the guest, too, has interrupts off. */
 static inline bool timer_is_due(u64 tsc)
 {
     u64 armed = cpu_this()->timer_armed;

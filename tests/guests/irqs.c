@@ -34,6 +34,16 @@ static void on_nmi(void)
     in_nmi = 0;
 }
 
+static u32 at_return;
+
+/* The one that waits comes before the first instruction that the first one interrupted: nothing exits in between. */
+static void nmi_comes_at_iret(void)
+{
+    nmi_seen = in_nmi = 0;
+    lapic_send(0, 0x4400);
+    at_return = nmi_seen;
+}
+
 static bool wait_for(u8 vector, u32 wanted)
 {
     for (u64 i = 0; i < 100000 && count[vector] < wanted; i++)
@@ -195,6 +205,8 @@ void guest_main(const char *cmdline)
         in8(0x80);
     check(nmi_seen == 2 && !nested, "an NMI waits for the one before it", "%u seen, nested %u",
           nmi_seen, nested);
+    nmi_comes_at_iret();
+    check(at_return == 2, "... and no longer than for its IRET", "%u seen", at_return);
     lapic_enable(true);
     lapic_timer();
     check(cpus_start(option("cpus", 2)) == option("cpus", 2), "the other vCPU starts",

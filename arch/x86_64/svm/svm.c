@@ -252,13 +252,47 @@ static void keep_interrupted_event(struct hvm_vcpu *v)
         block_nmi(svm_of(v), false);
 }
 
+/* An NMI that waits comes behind the IRET, not at whatever exit comes next: the guest is single-stepped over it. The
+ * IRET loads the guest's own flags, TF among them. A guest that steps through its code by itself exits there anyway. */
+static void step_begin(struct hvm_vcpu *v)
+{
+    struct svm_vcpu *s = svm_of(v);
+
+    s->stepping =
+        s->nmi_wanted && s->iret_rip == v->rip && !(v->rflags & RFLAGS_TF) && !s->vmcb->event_inj;
+    if (!s->stepping)
+        return;
+    s->dr6 = s->vmcb->dr6;
+    v->rflags |= RFLAGS_TF;
+}
+
+/* true: the exit is only the end of the step. */
+static bool step_end(struct hvm_vcpu *v)
+{
+    struct svm_vcpu *s = svm_of(v);
+
+    if (!s->stepping)
+        return false;
+    s->stepping = false;
+    if (v->rip == s->iret_rip) { /* it is still to come */
+        v->rflags &= ~(u64)RFLAGS_TF;
+        return false;
+    }
+    if (s->vmcb->exit_code != SVM_EXIT_EXCEPTION + VEC_DB)
+        return false;
+    s->vmcb->dr6 = s->dr6;
+    return true;
+}
+
 static void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit)
 {
     struct svm_vcpu *s = svm_of(v);
     struct vmcb *b = s->vmcb;
+    bool stepped;
 
     prepare_tlb(v);
     inject(v);
+    step_begin(v);
     b->rax = v->gpr[REG_RAX];
     b->rsp = v->gpr[REG_RSP];
     b->rip = v->rip;
@@ -272,11 +306,14 @@ static void svm_run(struct hvm_vcpu *v, struct hvm_exit *exit)
     v->rip = b->rip;
     v->rflags = b->rflags;
     keep_interrupted_event(v);
+    stepped = step_end(v);
     if (s->iret_rip != ~0ull && v->rip != s->iret_rip) {
         block_nmi(s, false);
         v->window = s->nmi_wanted;
     }
     svm_exit_decode(v, exit);
+    if (stepped)
+        exit->kind = EXIT_NOTHING;
 }
 
 static bool svm_irq_ready(struct hvm_vcpu *v)
@@ -291,8 +328,7 @@ static bool svm_nmi_ready(struct hvm_vcpu *v)
 
 #define WINDOW_BITS (V_IRQ | V_IGN_TPR | V_INTR_PRIO_MAX)
 
-/* The window is a virtual interrupt of the highest priority that is intercepted before it is delivered. The intercept stays
- * on: QEMU may remember one beyond the exit that ends it (timer_is_due says why), and the guest would get vector 0. */
+/* The window is a virtual interrupt of the highest priority, which is always intercepted. */
 static void svm_want_irq_window(struct hvm_vcpu *v, bool on)
 {
     struct vmcb *b = svm_of(v)->vmcb;
@@ -304,7 +340,7 @@ static void svm_want_irq_window(struct hvm_vcpu *v, bool on)
 }
 
 /* NMIs are unblocked by IRET, which is intercepted while they are blocked: the first exit behind it is the
- * window. */
+ * window, and step_begin sees to it that there is one. */
 static void svm_want_nmi_window(struct hvm_vcpu *v, bool on)
 {
     svm_of(v)->nmi_wanted = on;

@@ -12,7 +12,9 @@ struct svm_vcpu {
     u64 dr[4];
     u64 tsc_aux;
     bool nmi_blocked, nmi_wanted;
-    u64 iret_rip; /* NMIs are unblocked once the guest is past this IRET; ~0: none */
+    u64 iret_rip;  /* NMIs are unblocked once the guest is past this IRET; ~0: none */
+    bool stepping; /* over it, by TF, as an NMI waits */
+    u64 dr6;       /* the guest's, before that */
 };
 
 /* What one CPU has. */
