@@ -5,6 +5,7 @@
 #include "kernel/frames.h"
 #include "kernel/heap.h"
 #include "kernel/host.h"
+#include "kernel/shell.h"
 #include "kernel/thread.h"
 #include "unit.h"
 #include "vmm/memory/guest_mem.h"
@@ -70,6 +71,12 @@ bool arch_tsc_invariant(void)
     return true;
 }
 
+/* Its commands begin where a test says so. */
+void shell_add_hooks(struct shell_hooks *hooks)
+{
+    (void)hooks;
+}
+
 /* --- the tests ------------------------------------------------------------------------------------- */
 
 static const struct config_vm config = {
@@ -100,6 +107,7 @@ static void end_vm(struct vm *vm)
 {
     assert_int_equal(vm_destroy(vm, &why), OK);
     assert_null(vm_find("one"));
+    vm_free_ended();
 }
 
 static void a_vm_that_lacks_memory_at_any_point_leaves_nothing_behind(void **state)
