@@ -29,6 +29,7 @@ enum err agent_create(struct agent *a, const char *name, struct verbs_device *de
                         .drain_rate = AGENT_DRAIN_RATE,
                         .cache_reads = true};
     str_copy(a->name, sizeof(a->name), name);
+    a->created = time_now();
     list_init(&a->ending);
     if (!ops->random(ctx, &a->incarnation, sizeof(a->incarnation)) ||
         !ops->random(ctx, &a->cookie_key, sizeof(a->cookie_key)))
@@ -273,7 +274,7 @@ void agent_link_up(struct peer *p, bool same_incarnation)
 
     if (!same_incarnation)
         peer_is_new(p);
-    holder_link_up(a);
+    holder_link_up(p);
     for (unsigned i = 0; i < AGENT_BORROWS; i++)
         if (a->borrow[i].used && a->borrow[i].peer == p)
             borrow_link_up(&a->borrow[i]);
@@ -289,6 +290,7 @@ void agent_link_down(struct peer *p)
 {
     struct agent *a = p->agent;
 
+    holder_link_down(p);
     for (unsigned i = 0; i < AGENT_MOVES; i++) {
         if (a->out[i].phase != MOVE_FREE && a->out[i].peer == p)
             outgoing_link_down(&a->out[i]);

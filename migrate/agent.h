@@ -36,6 +36,8 @@ struct agent_ops {
     struct vm *(*find)(void *ctx, const char *name);
     /* Is there such a VM, and is it not off? */
     bool (*holds)(void *ctx, const char *name);
+    /* Is it being started, so that it will not be off? */
+    bool (*starts)(void *ctx, const char *name);
     /* Sees to it that a VM stays until it is unclaimed, ended or lost. One that was made is claimed. NULL: why says why. */
     struct vm *(*claim)(void *ctx, const char *name, struct why *why);
     void (*unclaim)(struct vm *vm);
@@ -75,6 +77,12 @@ struct agent_ops {
 
 enum peer_state { PEER_DOWN, PEER_ASKED, PEER_OPENED, PEER_UP };
 
+/* It was said that a VM is not here. Until then it does not get here. */
+struct denial {
+    char vm[AGENT_NAME];
+    u64 until;
+};
+
 struct peer {
     struct agent *agent;
     char name[AGENT_NAME];
@@ -92,7 +100,8 @@ struct peer {
     u64 next;            /* when there is something to do */
     u64 ping_next;
     u64 links, refused; /* that came up; datagrams and messages that were not believed */
-    char why[120];      /* why it is down */
+    struct denial denial[AGENT_CLAIMS];
+    char why[120]; /* why it is down */
 };
 
 /* --- migrations ----------------------------------------------------------------------------------- */
@@ -154,9 +163,13 @@ struct move {
 /* A VM that is to be started here, if no peer has it. */
 struct claim {
     char name[AGENT_NAME]; /* "": free */
-    u64 denied;            /* bits of peers that do not have it */
-    u32 holder;            /* 1 + the peer that has it; 0: none known */
+    bool granted;          /* nobody has it, or can get it */
+    bool binds, complete;  /* this round's denials bind; all have denied in it */
+    u64 round, asked;      /* the number of this round, and when it began */
+    u64 denied;            /* bits of peers that have said in this round that they do not have it */
+    u32 holder, rival;     /* 1 + the peer that has it, or asks for it, too; 0: none known */
     u64 next, until;       /* ns: when to ask again; when it is given up */
+    u64 off_until[CONFIG_MAX_PEERS]; /* that peer is off, says the operator: good for so long */
 };
 
 struct agent {
@@ -164,7 +177,7 @@ struct agent {
     void *ctx;
     struct verbs_device *device;
     char name[AGENT_NAME];
-    u64 incarnation;
+    u64 incarnation, created; /* of this boot; ns */
     struct key cookie_key;
     struct peer peer[CONFIG_MAX_PEERS];
     u32 peers;
@@ -174,7 +187,7 @@ struct agent {
     struct borrow borrow[AGENT_BORROWS];
     struct claim claim[AGENT_CLAIMS];
     u32 moving, leases, borrows, claims; /* of these, how many there is something to do for */
-    u64 last_n;                          /* number of the last migration */
+    u64 last_n, last_round;              /* numbers of the last migration, and round of questions */
     u64 downtime_ns;                     /* limit */
     u64 drain_rate;                      /* pages a second; 0: not by itself */
     bool cache_reads;                    /* policy on-write; false: on-access */
@@ -209,7 +222,7 @@ enum err agent_cancel(struct agent *a, const char *vm, struct why *why) MUST_CHE
  * E_EXIST: one has it. After OK the VM counts as held here for 10 s, and then if it runs. */
 enum err agent_may_start(struct agent *a, const char *vm, struct why *why) MUST_CHECK;
 /* The operator's word that a host is off and will not come back with its present boot: for a VM that came from there and
- * waits to hear whether it may run, and for one that is to be started. */
+ * waits to hear whether it may run, and for one that is to be started. For that one it is good for a minute. */
 enum err agent_peer_is_off(struct agent *a, const char *vm, const char *host,
                            struct why *why) MUST_CHECK;
 /* Asks borrowers to fetch what they have of this host's. */
@@ -257,8 +270,13 @@ void agent_link_down(struct peer *p);
 /* holder.c */
 void holder_message(struct peer *p, const struct message_holder *m);
 u64 holder_poll(struct agent *a);
-/* There is one more to ask. */
-void holder_link_up(struct agent *a);
+/* There is one more to ask; one that may be another boot when it answers again. */
+void holder_link_up(struct peer *p);
+void holder_link_down(struct peer *p);
+/* It runs here: it needs no claim any more. */
+void holder_runs(struct agent *a, const char *vm);
+/* May it come from there? False: text says why not. */
+bool holder_may_come(struct peer *from, const char *vm, char *text, u32 size);
 /* The operator's word; false: no such VM is to be started. */
 bool holder_peer_is_off(struct peer *p, const char *vm);
 

@@ -122,6 +122,14 @@ static bool holds(void *ctx, const char *name)
     return vm_query(name, NULL, &state) && state != VM_OFF && state != VM_FAILED;
 }
 
+static bool starts(void *ctx, const char *name)
+{
+    const struct vm *vm = vm_find(name);
+
+    (void)ctx;
+    return vm && vm->starting;
+}
+
 static struct vm *claim(void *ctx, const char *name, struct why *why)
 {
     struct vm *vm;
@@ -312,6 +320,7 @@ static const struct agent_ops ops = {
     .wake = wake,
     .find = find,
     .holds = holds,
+    .starts = starts,
     .claim = claim,
     .unclaim = vm_unclaim,
     .pmap = pmap,

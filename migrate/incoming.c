@@ -482,7 +482,7 @@ void incoming_offer(struct peer *p, const struct message_offer *o)
     char text[AGENT_TEXT] = "", name[AGENT_NAME];
     struct incoming *in = m && b ? heap_alloc(sizeof(*in)) : NULL;
     struct why why = {""};
-    struct vm *vm;
+    struct vm *vm = NULL;
 
     if (!in) {
         refuse(p, &o->l.epoch, "it has no room for another migration now");
@@ -490,7 +490,8 @@ void incoming_offer(struct peer *p, const struct message_offer *o)
     }
     memcpy(name, o->name, sizeof(name));
     name[sizeof(name) - 1] = '\0';
-    vm = a->ops->make(a->ctx, name, o->memory, o->description, o->l.count, text, sizeof(text));
+    if (holder_may_come(p, name, text, sizeof(text)))
+        vm = a->ops->make(a->ctx, name, o->memory, o->description, o->l.count, text, sizeof(text));
     if (!vm) {
         heap_free(in);
         refuse(p, &o->l.epoch, text);

@@ -35,7 +35,7 @@ enum message_type {
     MESSAGE_RECALL,       /* lender: fetch what you have of mine */
     MESSAGE_LEASE_OVER,   /* lender: all slots are back */
     MESSAGE_ASK_HOLDER,   /* who wants to start a VM: do you hold it? */
-    MESSAGE_HOLDER,       /* yes, or no */
+    MESSAGE_HOLDER,       /* yes, or no, which binds; or: I want to start it, too */
     MESSAGE_TYPES
 };
 /* "ask-grant". Never NULL. */
@@ -84,11 +84,13 @@ struct message_pull {
     struct message_header h;
     char name[CONFIG_NAME];
 };
+enum holder_answer { HOLDER_DENIES, HOLDER_HAS_IT, HOLDER_ASKS_TOO };
 struct message_holder { /* ASK_HOLDER, HOLDER */
     struct message_header h;
     char name[CONFIG_NAME];
-    u32 held; /* of HOLDER: 1 or 0 */
-    u32 reserved;
+    u64 round; /* of ASK_HOLDER; the answer repeats it */
+    u32 held;  /* of HOLDER: enum holder_answer */
+    u32 binds; /* of ASK_HOLDER: 1: a denial binds, 0: it does not */
 };
 struct
     message_text { /* REFUSE, ABORT: text of `count` characters; PULL_REFUSED, whose epoch is 0 */
@@ -173,7 +175,7 @@ struct message_ping {
 };
 ASSERT_SIZE(struct message_plain, 48);
 ASSERT_SIZE(struct message_pull, 64);
-ASSERT_SIZE(struct message_holder, 72);
+ASSERT_SIZE(struct message_holder, 80);
 ASSERT_SIZE(struct message_offer, 104); /* the longest: MESSAGE_FIXED */
 ASSERT_SIZE(struct message_accept, 64);
 ASSERT_SIZE(struct message_grant, 64);

@@ -161,6 +161,8 @@ enum err outgoing_begin(struct agent *a, const char *name, struct peer *p, struc
 
     if (e && vm)
         agent_unclaim(a, vm);
+    else if (vm)
+        holder_runs(a, name);
     return e;
 }
 

@@ -5,7 +5,7 @@
 #pragma once
 #include "drivers/net/verbs.h"
 
-#define FABRIC_HOSTS 4
+#define FABRIC_HOSTS 5
 
 struct fabric;
 

@@ -5,6 +5,7 @@
  *     migrate --used               what the guest used last is drained first
  *     migrate --large              three trips of a larger VM, without faults
  *     migrate --boots              hosts that boot together, with the same VMs in their ferry.cfg
+ *     migrate --claims             one host wants to start a VM that the others have, and move
  *     migrate --single             each fault at each event of one migration
  *     migrate --damaged            the VM's state is changed at the target, at each event of the hand-off
  *     migrate --pairs              each pair of faults at the events of the hand-off
@@ -27,6 +28,7 @@
 #include "kernel/timer.h"
 #include "migrate/incoming.h"
 #include "migrate/outgoing.h"
+#include "claims.h"
 #include "world.h"
 
 #define PAGES      64
@@ -47,6 +49,11 @@ enum fault_kind {
     RECALL,
     CHANGED,
     TWICE,
+    TWO_HOSTS_KINDS, /* those above need no third host */
+    CUT_AC = TWO_HOSTS_KINDS,
+    CUT_BC,
+    KILL_C,
+    WANTED,
     FAULT_KINDS,
     DAMAGED = FAULT_KINDS
 };
@@ -58,6 +65,10 @@ static const char *const fault_name[] = {"the link is cut for 300 ms",
                                          "host A recalls what it lends",
                                          "a message arrives changed",
                                          "a message arrives twice",
+                                         "host C does not reach host A for 9 s",
+                                         "host C does not reach host B for 9 s",
+                                         "host C is killed, and back after 3 s",
+                                         "the last host is told to start all VMs",
                                          "the VM's state is changed at the target"};
 
 struct fault {
@@ -69,6 +80,7 @@ struct fault {
 
 struct plan {
     u64 seed;
+    u32 hosts; /* 0: three */
     struct fault fault[FAULTS];
     unsigned faults;
     bool pull, large;
@@ -113,10 +125,7 @@ static void expect(bool what, const char *text)
 
 static bool connected(struct world *world)
 {
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
-        if (!world->host[i].alive || world->host[i].agent->peer[0].state != PEER_UP)
-            return false;
-    return true;
+    return world_is_connected(world);
 }
 
 static bool runs_on(const char *name, u32 host)
@@ -129,7 +138,7 @@ static bool runs_on(const char *name, u32 host)
 static bool is_over(struct world *world)
 {
     (void)world;
-    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+    for (u32 i = 0; i < world_hosts; i++) {
         const struct agent *a = w.host[i].agent;
 
         for (unsigned k = 0; w.host[i].alive && k < AGENT_MOVES; k++)
@@ -173,10 +182,10 @@ static void populate(void)
     world_merge_equal(three, three);
     w.host[1].agent->trusts = fabric_below(w.fabric, 2);
     if (plan.large || !fabric_below(w.fabric, 3)) /* READs are under way all the time */
-        for (u32 i = 0; i < WORLD_HOSTS; i++)
+        for (u32 i = 0; i < world_hosts; i++)
             w.host[i].agent->drain_rate = plan.large ? 400000 : 100000;
     if (fabric_below(w.fabric, 2)) /* as many rounds as there may be */
-        for (u32 i = 0; i < WORLD_HOSTS; i++)
+        for (u32 i = 0; i < world_hosts; i++)
             w.host[i].agent->downtime_ns = 0;
 }
 
@@ -190,8 +199,22 @@ static void damage_state(const struct agent *target)
             *(u8 *)phys_to_virt(target->in[k].in->state_frames) ^= 1;
 }
 
+static const struct {
+    u32 a, b;
+    u64 ns;
+} cuts[FAULT_KINDS] = {[CUT] = {0, 1, MSEC(300)},
+                       [CUT_LONG] = {0, 1, SEC(9)},
+                       [CUT_AC] = {0, 2, SEC(9)},
+                       [CUT_BC] = {1, 2, SEC(9)}};
+
+static u32 killed_by(enum fault_kind kind)
+{
+    return kind == KILL_A ? 0 : kind == KILL_B ? 1 : 2;
+}
+
 static void strike(struct fault *f)
 {
+    u32 host = killed_by(f->kind);
     struct why why;
 
     f->done = true;
@@ -201,22 +224,26 @@ static void strike(struct fault *f)
     switch (f->kind) {
     case CUT:
     case CUT_LONG:
-        fabric_cut(w.fabric, 0, 1, true);
-        f->heal_at = time_now() + (f->kind == CUT ? MSEC(300) : SEC(9));
+    case CUT_AC:
+    case CUT_BC:
+        fabric_cut(w.fabric, cuts[f->kind].a, cuts[f->kind].b, true);
+        f->heal_at = time_now() + cuts[f->kind].ns;
         break;
     case KILL_A:
     case KILL_B:
-        if (!w.host[f->kind == KILL_B].alive)
+    case KILL_C:
+        if (!w.host[host].alive)
             break;
-        world_kill(&w, f->kind == KILL_B);
+        world_kill(&w, host);
         f->heal_at = time_now() + SEC(3);
         break;
+    case WANTED: w.host[world_hosts - 1].wants = 7 & ~w.host[world_hosts - 1].started; break;
     case CANCEL:
-        for (u32 i = 0; i < WORLD_HOSTS; i++)
+        for (u32 i = 0; i < world_hosts; i++)
             if (w.host[i].alive && agent_cancel(w.host[i].agent, "one", &why) == OK)
                 w.host[i].woken = true;
         if (plan.pull) /* but then it is wanted at once */
-            for (u32 i = 0; i < WORLD_HOSTS; i++)
+            for (u32 i = 0; i < 2; i++)
                 if (w.host[i].alive)
                     (void)!agent_move_from(w.host[i].agent, "one", w.host[!i].name, &why);
         break;
@@ -231,7 +258,7 @@ static void strike(struct fault *f)
     }
 }
 
-/* Every VM is in both hosts' ferry.cfg. */
+/* Every VM is in all hosts' ferry.cfg. */
 static void reboot(u32 host)
 {
     world_boot(&w, host);
@@ -241,10 +268,10 @@ static void reboot(u32 host)
 static void heal(struct fault *f)
 {
     f->heal_at = 0;
-    if (f->kind == CUT || f->kind == CUT_LONG)
-        fabric_cut(w.fabric, 0, 1, false);
+    if (cuts[f->kind].ns)
+        fabric_cut(w.fabric, cuts[f->kind].a, cuts[f->kind].b, false);
     else
-        reboot(f->kind == KILL_B);
+        reboot(killed_by(f->kind));
     if (trace)
         printf("%9llu us  it is over that %s\n", (unsigned long long)(time_now() / 1000),
                fault_name[f->kind]);
@@ -297,7 +324,7 @@ static bool struck(enum fault_kind kind)
     return false;
 }
 
-/* From where it is to the other host, if it runs and they are connected. */
+/* Of the first two hosts, from where it is to the other one, if it runs and they are connected. */
 static bool order(const char *name)
 {
     u32 from = !runs_on(name, 0);
@@ -377,13 +404,22 @@ static void judge_vm_left(const struct vm *vm)
         world_broken("VM %s is still slowed down", vm->oracle->name);
 }
 
+static u64 refusals(const struct agent *a)
+{
+    u64 refused = 0;
+
+    for (u32 i = 0; i < a->peers; i++)
+        refused += a->peer[i].refused;
+    return refused;
+}
+
 /* What must be gone when the VM is where it is to stay, and drained. */
 static void judge_leftovers(void)
 {
-    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+    for (u32 i = 0; i < world_hosts; i++) {
         const struct agent *a = w.host[i].agent;
 
-        if (fabric_forged(w.fabric, i) && !a->peer[0].refused)
+        if (fabric_forged(w.fabric, i) && !refusals(a))
             world_broken("%s has believed what was forged", w.host[i].name);
         for (unsigned k = 0; k < AGENT_LEASES; k++)
             if (a->lease[k].used)
@@ -412,6 +448,7 @@ static void one_run(void)
 {
     memset(committed_events, 0, sizeof(committed_events));
     state_refused = false;
+    world_hosts = plan.hosts ? plan.hosts : 3;
     world_create(&w, plan.seed);
     w.trace = trace;
     w.guest_every = plan.large && plan.seed % 4 == 0 ? 200 : USEC(5);
@@ -431,11 +468,11 @@ static void one_run(void)
     world_on_event = NULL;
     (void)world_run(&w, is_healed, SEC(20));
     w.guest_every = QUIET_LATE;
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
+    for (u32 i = 0; i < world_hosts; i++)
         w.host[i].agent->drain_rate = plan.seed % 2 ? 0 : 1000000;
     (void)world_run(&w, NULL, SEC(10)); /* what broke is noticed */
     expect(world_run(&w, connected, plan.lose ? SEC(60) : SEC(20)), "the hosts do not meet again");
-    for (u32 i = 0; i < WORLD_HOSTS && plan.seed % 2; i++)
+    for (u32 i = 0; i < world_hosts && plan.seed % 2; i++)
         agent_recall(w.host[i].agent);
     (void)world_run(&w, NULL, SEC(3));
     judge();
@@ -546,6 +583,7 @@ static void random_run(u64 n)
     u64 r = mix((first_seed + n) * 0x9e3779b97f4a7c15ull);
 
     plan = (struct plan){.seed = first_seed + n,
+                         .hosts = 2 + (u32)(r >> 23 & 3),
                          .faults = (unsigned)(r % 4),
                          .pull = r >> 8 & 1,
                          .trips = (unsigned)(1 + r / 512 % 3)};
@@ -556,8 +594,9 @@ static void random_run(u64 n)
     }
     for (unsigned i = 0; i < plan.faults; i++) {
         u64 x = mix(r + i);
+        u32 kinds = plan.hosts > 2 ? FAULT_KINDS : TWO_HOSTS_KINDS;
 
-        plan.fault[i] = (struct fault){.kind = (enum fault_kind)(x % FAULT_KINDS),
+        plan.fault[i] = (struct fault){.kind = (enum fault_kind)(x % kinds),
                                        .event = x / 8 % (300 * plan.trips)};
     }
     one_run();
@@ -725,18 +764,45 @@ static void large_run(u64 n)
 
 static bool are_started(struct world *world)
 {
-    return !world->host[0].wants && !world->host[1].wants;
+    u32 wants = 0;
+
+    for (u32 i = 0; i < world_hosts; i++)
+        wants |= world->host[i].wants;
+    return !wants;
 }
 
-/* Both hosts want to start the same VMs, now or some time after they met; one may be killed in between. */
+static void expect_started_once(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        u32 hosts = 0;
+
+        for (u32 k = 0; k < world_hosts; k++)
+            hosts += w.host[k].started >> i & 1;
+        expect(hosts == 1, "a VM is started nowhere");
+    }
+}
+
+static void plan_boots(u64 n, u64 r)
+{
+    static const enum fault_kind kinds[] = {KILL_A, KILL_B, CUT_LONG, KILL_C, CUT_AC, CUT_BC};
+
+    plan = (struct plan){
+        .seed = 1 + n, .hosts = 2 + (u32)(r >> 4 & 1), .lose = r & 1 ? 10 : 0, .trips = 1};
+    for (unsigned i = 0; i < (r >> 1 & 3); i++) {
+        u64 x = mix(r + i);
+
+        plan.fault[plan.faults++] = (struct fault){
+            .kind = kinds[x % (plan.hosts > 2 ? COUNT_OF(kinds) : 3)], .event = x / 64 % 90};
+    }
+}
+
+/* All hosts want to start the same VMs, now or some time after they met; some may be killed in between, or cut off. */
 static void boots_run(u64 n)
 {
     u64 r = mix(n);
 
-    plan = (struct plan){.seed = 1 + n, .lose = r & 1 ? 10 : 0, .trips = 1};
-    if (r & 6)
-        plan.fault[plan.faults++] =
-            (struct fault){.kind = r & 2 ? KILL_A : KILL_B, .event = r / 64 % 60};
+    plan_boots(n, r);
+    world_hosts = plan.hosts;
     world_create(&w, plan.seed);
     w.trace = trace;
     w.lose = plan.lose;
@@ -748,15 +814,14 @@ static void boots_run(u64 n)
         expect(world_run(&w, connected, SEC(60)), "the hosts do not meet");
     world_on_event = on_event;
     world_on_tick = on_tick;
-    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+    for (u32 i = 0; i < world_hosts; i++) {
         w.host[i].wants = 7;
         w.host[i].wants_next = time_now() + USEC(r >> (16 + 16 * i) & 63);
     }
     expect(world_run(&w, are_started, SEC(90)) && world_run(&w, is_healed, SEC(60)) &&
                world_run(&w, are_started, SEC(90)),
            "a VM waits for ever to be started");
-    for (unsigned i = 0; i < 3; i++)
-        expect(((w.host[0].started ^ w.host[1].started) >> i & 1), "a VM is started nowhere");
+    expect_started_once();
     world_on_event = NULL;
     world_destroy(&w);
 }
@@ -789,6 +854,8 @@ int main(int argc, char **argv)
         return in_batches(20, large_run);
     if (argc > 1 && !strcmp(argv[1], "--boots"))
         return in_batches(500, boots_run);
+    if (argc > 1 && !strcmp(argv[1], "--claims"))
+        return in_batches(40, claims_run);
     if (argc > 1 && !strcmp(argv[1], "--single")) {
         measure();
         return in_batches((MIN(events_in_all, 400) + 1) * FAULT_KINDS, single_run);

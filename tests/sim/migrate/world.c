@@ -29,6 +29,7 @@ struct datagram {
 };
 
 u64 world_memory = MEMORY;
+u32 world_hosts = 2;
 void (*world_on_event)(struct world *w);
 void (*world_on_tick)(struct world *w);
 void (*world_on_break)(void);
@@ -96,6 +97,21 @@ struct vm *world_find(struct world *w, u32 host, const char *name)
             return vm;
     }
     return NULL;
+}
+
+struct peer *world_peer(struct world *w, u32 host, u32 other)
+{
+    return agent_peer(w->host[host].agent, w->host[other].name);
+}
+
+bool world_is_connected(struct world *w)
+{
+    for (u32 i = 0; i < world_hosts; i++)
+        for (u32 k = 0; k < world_hosts; k++)
+            if (!w->host[i].alive ||
+                (i != k && (!w->host[k].alive || world_peer(w, i, k)->state != PEER_UP)))
+                return false;
+    return true;
 }
 
 struct vm *world_vm(struct world *w, u32 host, const char *name, u64 pages)
@@ -502,10 +518,13 @@ static void run(struct vm *vm)
 /* It is all here and never ran: then another host has it, or has had it run since, and died. */
 static void check_end(const struct vm *vm)
 {
-    const struct host *h = vm->host, *other = &h->world->host[!h->number];
+    const struct host *h = vm->host;
+    bool elsewhere = false;
 
+    for (u32 i = 0; i < world_hosts; i++)
+        elsewhere |= i != h->number && world_find(h->world, i, vm->oracle->name);
     if (vm->loaded && !vm->running && !vm->oracle->runner_died && !vm->oracle->unknown &&
-        !(other->alive && world_find(h->world, other->number, vm->oracle->name)))
+        !elsewhere)
         world_broken("%s gives up VM %s, which nobody else has", h->name, vm->oracle->name);
 }
 
@@ -547,12 +566,19 @@ static bool holds(void *ctx, const char *name)
     return (vm && !vm->lost[0]) || h->started & bit_of(h->world, name);
 }
 
+static bool starts(void *ctx, const char *name)
+{
+    (void)ctx, (void)name;
+    return false; /* what is allowed to start runs at once */
+}
+
 static const struct agent_ops agent_ops = {
     .datagram = datagram,
     .random = random_bytes,
     .wake = wake,
     .find = find,
     .holds = holds,
+    .starts = starts,
     .claim = claim,
     .unclaim = unclaim,
     .pmap = pmap,
@@ -590,7 +616,7 @@ void world_boot(struct world *w, u32 host)
     if (agent_create(h->agent, h->name, fabric_boot(w->fabric, host), &agent_ops, h, &why))
         world_broken("%s", why.text);
     h->agent->drain_rate = 0;
-    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+    for (u32 i = 0; i < world_hosts; i++) {
         char name[8];
 
         snprintf(name, sizeof(name), "host%c", 'a' + (int)i);
@@ -618,6 +644,7 @@ void world_kill(struct world *w, u32 host)
             h->vm[i] = NULL;
         }
     h->alive = false;
+    h->started = 0;
     free(h->agent);
     h->agent = NULL;
 }
@@ -638,6 +665,14 @@ static void touches(u32 host, hpa_t frame, bool write)
         world_broken("a free frame of %s is touched", h->name);
 }
 
+/* They have been up for a while: nothing that was said before binds them. */
+static void boot_all(struct world *w)
+{
+    for (u32 i = 0; i < world_hosts; i++)
+        world_boot(w, i);
+    fake_advance(SEC(2));
+}
+
 void world_create(struct world *w, u64 seed)
 {
     memset(w, 0, sizeof(*w));
@@ -653,8 +688,7 @@ void world_create(struct world *w, u64 seed)
     w->tick_at = U64_MAX;
     fabric_touches = touches;
     w->guest_every = 2000;
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
-        world_boot(w, i);
+    boot_all(w);
 }
 
 static void forget(struct world *w)
@@ -679,15 +713,14 @@ void world_destroy(struct world *w)
 
 void world_restart(struct world *w)
 {
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
+    for (u32 i = 0; i < world_hosts; i++)
         if (w->host[i].alive)
             world_kill(w, i);
     forget(w);
     w->killed = false;
     fake_memory_again();
     pmap_zero_frame = HPA(0);
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
-        world_boot(w, i);
+    boot_all(w);
 }
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
@@ -697,7 +730,7 @@ static bool deliver_datagrams(struct world *w)
     bool any = false;
 
     for (struct datagram **at = &w->flying, *d; (d = *at);) {
-        struct host *h = &w->host[d->to % WORLD_HOSTS];
+        struct host *h = &w->host[d->to % world_hosts];
 
         if (d->at > time_now()) {
             at = &d->next;
@@ -739,7 +772,7 @@ static void autostart(struct world *w, struct host *h)
 
 static void poll_hosts(struct world *w)
 {
-    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+    for (u32 i = 0; i < world_hosts; i++) {
         struct host *h = &w->host[i];
 
         if (h->alive)
@@ -758,7 +791,7 @@ static void poll_hosts(struct world *w)
 /* The scanner finds two equal pages, maybe of one VM. */
 static void run_scanner(struct world *w)
 {
-    const struct host *h = &w->host[fabric_below(w->fabric, WORLD_HOSTS)];
+    const struct host *h = &w->host[fabric_below(w->fabric, world_hosts)];
     struct vm *a = h->vm[fabric_below(w->fabric, WORLD_VMS)],
               *b = h->vm[fabric_below(w->fabric, WORLD_VMS)];
     u64 first, page;
@@ -782,7 +815,7 @@ static void run_guests(struct world *w)
     if (time_now() < w->guest_next)
         return;
     w->guest_next = time_now() + w->guest_every;
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
+    for (u32 i = 0; i < world_hosts; i++)
         for (unsigned k = 0; k < WORLD_VMS; k++) {
             struct vm *vm = w->host[i].vm[k];
 
@@ -801,7 +834,7 @@ static u64 next_event(struct world *w)
     next = MIN(next, w->guest_next);
     for (const struct datagram *d = w->flying; d; d = d->next)
         next = MIN(next, d->at);
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
+    for (u32 i = 0; i < world_hosts; i++)
         if (w->host[i].alive) {
             next = MIN(next, w->host[i].woken ? 0 : w->host[i].next);
             next = MIN(next, w->host[i].wants ? w->host[i].wants_next : U64_MAX);
@@ -840,7 +873,7 @@ void world_check(struct world *w)
     for (unsigned i = 0; i < WORLD_VMS; i++) {
         unsigned runners = 0;
 
-        for (u32 h = 0; h < WORLD_HOSTS; h++) {
+        for (u32 h = 0; h < world_hosts; h++) {
             runners += w->host[h].started >> i & 1;
             for (unsigned k = 0; k < WORLD_VMS; k++) {
                 struct vm *vm = w->host[h].vm[k];
@@ -851,6 +884,15 @@ void world_check(struct world *w)
         if (runners > 1 && !w->oracle[i].unknown)
             world_broken("VM %s runs on %u hosts", w->oracle[i].name, runners);
     }
+}
+
+static struct host *host_named(struct world *w, const char *name)
+{
+    u32 i = 0;
+
+    while (strcmp(w->host[i].name, name))
+        i++;
+    return &w->host[i];
 }
 
 /* What a page holds that is here, without touching it. */
@@ -864,10 +906,10 @@ static const u8 *content(struct vm *vm, u64 page)
     case PAGE_REMOTE: {
         const struct borrow *b = vm->pmap.lender;
         u32 slot = (u32)pmap_record(&vm->pmap, page)->slot;
-        struct host *other = &vm->host->world->host[!vm->host->number];
+        struct host *lender = host_named(vm->host->world, b->peer->name);
 
-        for (unsigned i = 0; other->alive && i < AGENT_LEASES; i++) {
-            struct lease *l = &other->agent->lease[i];
+        for (unsigned i = 0; lender->alive && i < AGENT_LEASES; i++) {
+            struct lease *l = &lender->agent->lease[i];
 
             if (l->used && epoch_equal(&l->epoch, &b->epoch) && lease_frame(l, slot).v)
                 return phys_to_virt(lease_frame(l, slot));
@@ -882,12 +924,19 @@ static const u8 *content(struct vm *vm, u64 page)
     }
 }
 
+static bool lender_is_alive(const struct vm *vm)
+{
+    const struct borrow *b = vm->pmap.lender;
+
+    return host_named(vm->host->world, b->peer->name)->alive;
+}
+
 void world_check_memory(struct vm *vm)
 {
     for (u64 i = 0; i < vm->oracle->pages; i++) {
         const u8 *at = content(vm, i);
 
-        if (!at && !vm->oracle->lost && vm->host->world->host[!vm->host->number].alive)
+        if (!at && !vm->oracle->lost && lender_is_alive(vm))
             world_broken("VM %s page %llu: the lender does not have it", vm->oracle->name,
                          (unsigned long long)i);
         if (at && memcmp(at, vm->oracle->memory + i * PAGE_SIZE, PAGE_SIZE))
@@ -1014,10 +1063,10 @@ void world_check_quiet(struct world *w)
 
     memset(expected, 0, world_memory / PAGE_SIZE * sizeof(expected[0]));
     distinct = 0;
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
+    for (u32 i = 0; i < world_hosts; i++)
         if (w->host[i].alive)
             each_frame(&w->host[i], expect_one);
-    for (u32 i = 0; i < WORLD_HOSTS; i++) {
+    for (u32 i = 0; i < world_hosts; i++) {
         struct host *h = &w->host[i];
         u32 keys = 0;
 

@@ -6,7 +6,7 @@
 #include "fabric.h"
 #include "migrate/agent.h"
 
-#define WORLD_HOSTS 2
+#define WORLD_HOSTS 5 /* at most */
 #define WORLD_VMS   8
 #define VM_TLB      16
 #define VM_NAME     16
@@ -79,11 +79,17 @@ struct world {
 
 /* Of the machine that all hosts are on; bytes. */
 extern u64 world_memory;
+/* How many hosts world_create makes. */
+extern u32 world_hosts;
 void world_create(struct world *w, u64 seed);
 void world_destroy(struct world *w);
 /* A VM with so many pages of memory, running on that host. */
 struct vm *world_vm(struct world *w, u32 host, const char *name, u64 pages);
 struct vm *world_find(struct world *w, u32 host, const char *name);
+/* What a host knows of another one. */
+struct peer *world_peer(struct world *w, u32 host, u32 other);
+/* Are all hosts alive, and all connected with each other? */
+bool world_is_connected(struct world *w);
 /* Is there memory at that page? */
 bool world_is_ram(const struct vm *vm, u64 page);
 /* Fills a page with a pattern; equal numbers make equal pages, 0 makes zeros. */

@@ -1,0 +1,5 @@
+#pragma once
+#include "kernel/types.h"
+
+/* The n-th run of the scenarios of claims.c. */
+void claims_run(u64 n);
