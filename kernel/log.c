@@ -5,14 +5,14 @@
 #include "kernel/timer.h"
 
 #define LOG_LINES 512
-#define LOG_TEXT  116
+#define LOG_TEXT  244
 
 struct entry {
     u64 ns;
     u32 level;
     char text[LOG_TEXT];
 };
-ASSERT_SIZE(struct entry, 128);
+ASSERT_SIZE(struct entry, 256);
 
 static struct entry ring[LOG_LINES];
 static u64 written; /* lines ever; the newest is at (written - 1) % LOG_LINES */

@@ -41,10 +41,29 @@ static void thread_entered(struct thread *t)
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
+#define RESET_PERIOD SEC(1) /* a reset costs the host what a start does */
+#define RESET_BURST  8
+#define RESET_LOOK   MSEC(50)
+
+/* Holds back a guest that resets itself again and again; false: something else is wanted of the VM meanwhile. */
+static bool may_reset(struct vm *vm)
+{
+    u64 wait;
+
+    while ((wait = rate_take(&vm->reset_rate, time_now(), RESET_PERIOD, RESET_BURST))) {
+        thread_sleep(MIN(wait, RESET_LOOK));
+        if (vm->state != VM_RESETTING)
+            return false;
+    }
+    return true;
+}
+
 static void reset_vm(struct vm *vm)
 {
     struct why why;
 
+    if (!may_reset(vm))
+        return;
     vm->resets++;
     if (vm_boot(vm, &why))
         vm_fail(vm, "cannot restart: %s", why.text);

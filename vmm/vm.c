@@ -13,8 +13,12 @@
 #define PARK_LIMIT SEC(10)
 /* Host memory that no VM gets: for page tables, stacks and what comes with new VMs. */
 #define HOST_RESERVE (MIB(8) / PAGE_SIZE)
-/* A starved VM goes on when so much is free. */
+/* A starved VM goes on when so much is free for each that has just gone on, and for itself. */
 #define FEED_FRAMES (MIB(5) / PAGE_SIZE)
+#define FEED_TIME   SEC(1)
+/* How often the log tells of a guest that resets itself. */
+#define RESET_LINE  SEC(60)
+#define RESET_LINES 4
 /* How long a CPU may take to leave its guest when it is interrupted; an emulated one can stand still for a while. */
 #define SHOOT_DOWN_LIMIT SEC(10)
 #define NUDGE_AFTER      MSEC(5)
@@ -188,21 +192,44 @@ void vm_starve(struct vm *vm, gpa_t gpa)
                "the host has no memory left for its page at %llx; it goes on when another VM is "
                "stopped or memory is shared again",
                (unsigned long long)gpa.v);
-    stop_with(vm, VM_PAUSED, true, text);
+    if (stop_with(vm, VM_PAUSED, true, text))
+        vm->starved_at = time_now();
+}
+
+/* Whoever has waited longest. The list's lock is held. */
+static struct vm *find_starved(u64 *recently_fed)
+{
+    struct vm *vm, *first = NULL;
+
+    *recently_fed = 0;
+    LIST_FOR_EACH(vm, &vms, link)
+    {
+        *recently_fed += vm->fed_at && time_now() - vm->fed_at < FEED_TIME;
+        if (vm->state == VM_PAUSED && vm->starved && (!first || vm->starved_at < first->starved_at))
+            first = vm;
+    }
+    return first;
+}
+
+static void feed_later(struct timer *t)
+{
+    (void)t;
+    vm_feed();
 }
 
 void vm_feed(void)
 {
+    static struct timer again = {.fn = feed_later};
     struct vm *vm;
+    u64 fed;
 
     lock_acquire(&vms_lock);
-    LIST_FOR_EACH(vm, &vms, link)
-    {
-        if (vm->state != VM_PAUSED || !vm->starved || frames_free() < FEED_FRAMES)
-            continue;
+    while ((vm = find_starved(&fed)) && frames_free() >= (fed + 1) * FEED_FRAMES) {
         log_info("VM %s goes on: there is memory again", vm->config.name);
+        vm->fed_at = time_now();
         vm_run(vm, VM_PAUSED);
     }
+    timer_arm(&again, vm ? time_now() + FEED_TIME : U64_MAX);
     lock_release(&vms_lock);
 }
 
@@ -246,6 +273,25 @@ static void on_power(struct vm *vm, enum power_event event)
              event == POWER_OFF ? "the guest powered it off" : "the guest reset it");
 }
 
+/* A guest may reset itself all the time, and is not to wash everything else out of the log. */
+static void log_power(struct vm *vm, enum power_event event)
+{
+    u64 resets = vm->resets + 1 - vm->resets_said;
+
+    if (event == POWER_OFF) {
+        log_info("VM %s: %s", vm->config.name, vm->reason);
+        return;
+    }
+    if (rate_take(&vm->reset_line, time_now(), RESET_LINE, RESET_LINES))
+        return;
+    vm->resets_said = vm->resets + 1;
+    if (resets == 1)
+        log_info("VM %s: %s", vm->config.name, vm->reason);
+    else
+        log_info("VM %s: the guest reset it, %llu times since this was last said", vm->config.name,
+                 (unsigned long long)resets);
+}
+
 void vm_unlock_devices(struct vm *vm)
 {
     struct irqchip *chip = &vm->platform.devices.irqchip;
@@ -259,7 +305,7 @@ void vm_unlock_devices(struct vm *vm)
         on_power(vm, event);
     lock_release(&vm->lock);
     if (event != POWER_NONE) {
-        log_info("VM %s: %s", vm->config.name, vm->reason);
+        log_power(vm, event);
         vm_kick_all(vm);
         return;
     }

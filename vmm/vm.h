@@ -5,6 +5,7 @@
  * while the VM is not running. */
 #pragma once
 #include "kernel/config.h"
+#include "kernel/rate.h"
 #include "kernel/thread.h"
 #include "vmm/console.h"
 #include "vmm/cpuid.h"
@@ -81,10 +82,13 @@ struct vm {
      * than its host: then ns_offset is negative, as two's complement. */
     u64 ns_offset, stopped_ns;
     u64 tsc_offset, stopped_tsc;
-    struct guest_clock clock; /* what kvmclock tells it */
-    u64 wall_clock;           /* seconds since 1970 at guest time 0 */
-    u64 resets;
-    struct vm_odd odd[VM_MAX_ODD]; /* what was said once: see vm_log_once */
+    struct guest_clock clock;           /* what kvmclock tells it */
+    u64 wall_clock;                     /* seconds since 1970 at guest time 0 */
+    u64 resets, resets_said;            /* of its own will; up to the last line of the log */
+    struct rate reset_rate, reset_line; /* how often it may, and how often the log says so */
+    u64 starved_at;                     /* ns; when it was last paused for want of memory */
+    u64 fed_at;                         /* ns; when it last went on after that */
+    struct vm_odd odd[VM_MAX_ODD];      /* what was said once: see vm_log_once */
     u32 odd_count;
 };
 

@@ -105,7 +105,7 @@ static const char *const level_name[LOG_LEVEL_COUNT] = {
 static void print_line(void *ctx, u64 ns, enum log_level level, const char *text)
 {
     const char *mark = level == LOG_ERROR ? "error: " : level == LOG_WARN ? "warning: " : "";
-    char line[160];
+    char line[300];
 
     (void)ctx;
     str_format(line, sizeof(line), "[%5llu.%03llu] %s%s", (unsigned long long)(ns / SEC(1)),

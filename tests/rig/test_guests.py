@@ -1,9 +1,10 @@
 """Bare guests: what a machine must do, and what a hostile guest may try. tests/guests has them."""
 import re
+import time
 
 import pytest
 
-from host import LINUX_LIMIT, plain
+from host import LINUX_LIMIT, plain, wait_until
 
 # Guests that check themselves and then power off: name, and how the VM is made.
 SELF_CHECKING = {
@@ -126,3 +127,18 @@ def test_nothing_is_left_behind_by_vms_that_are_gone(host, kind):
     for _ in range(5):
         once()
     assert free() == before
+
+
+def test_a_guest_that_resets_itself_all_the_time_is_held_back(host, kind, make_vm):
+    """Eight at once, then one a second: each costs the host what a start does, and a line of the log."""
+    make_vm("resets", "resets.elf", memory="8M")
+    started = time.monotonic()
+
+    def resets():
+        m = re.search(r"(\d+) resets?\b", host.run("vm info resets"))
+        return int(m.group(1)) if m else 0
+    wait_until(lambda: resets() > 8, host.limit(60), lambda: host.run("vm info resets"))
+    assert resets() <= 9 + time.monotonic() - started
+    assert host.log().count("VM resets: the guest reset it") <= 4
+    assert "error" not in host.run("vm stop resets")
+    assert host.state("resets")[0] == "off"

@@ -5,6 +5,7 @@
 #include "kernel/frames.h"
 #include "kernel/heap.h"
 #include "kernel/host.h"
+#include "kernel/string.h"
 #include "kernel/shell.h"
 #include "kernel/thread.h"
 #include "unit.h"
@@ -147,10 +148,59 @@ static void a_vm_that_lacks_memory_at_any_point_leaves_nothing_behind(void **sta
     end_vm(vm);
 }
 
+/* As vm_starve leaves it. */
+static struct vm *starved(const char *name, u64 since)
+{
+    struct config_vm c = config;
+    struct vm *vm;
+
+    str_copy(c.name, sizeof(c.name), name);
+    assert_int_equal(vm_create(&vm, &c, &why), OK);
+    vm->state = VM_PAUSED;
+    vm->starved = true;
+    vm->starved_at = since;
+    return vm;
+}
+
+/* Whether it goes on; if so it is turned off again, before its vCPUs get a CPU. */
+static bool goes_on(struct vm *vm)
+{
+    bool runs = vm->state == VM_RUNNING;
+
+    if (runs)
+        vm->state = VM_OFF;
+    return runs;
+}
+
+static void vms_that_wait_for_memory_go_on_in_turn(void **state)
+{
+    struct vm *late = starved("late", SEC(3)), *first = starved("first", SEC(1)),
+              *next = starved("next", SEC(2));
+
+    (void)state;
+    while (frames_free() > MIB(6) / PAGE_SIZE)
+        assert_true(frame_alloc(0, FRAME_KERNEL, 0).v != 0);
+    vm_feed();
+    assert_true(goes_on(first));
+    assert_false(goes_on(next) || goes_on(late));
+    vm_feed(); /* what is free is the first one's still */
+    assert_false(goes_on(next) || goes_on(late));
+    fake_advance(SEC(1) + 1);
+    vm_feed();
+    assert_true(goes_on(next));
+    assert_false(goes_on(late));
+    fake_advance(SEC(1) + 1);
+    while (frames_free() > MIB(4) / PAGE_SIZE)
+        assert_true(frame_alloc(0, FRAME_KERNEL, 0).v != 0);
+    vm_feed();
+    assert_false(goes_on(late));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_vm_that_lacks_memory_at_any_point_leaves_nothing_behind, setup),
+        cmocka_unit_test_setup(vms_that_wait_for_memory_go_on_in_turn, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
