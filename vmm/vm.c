@@ -415,7 +415,6 @@ enum err vm_cpuid_compatible(const struct cpuid_policy *cpuid,
 static enum err build(struct vm *vm, const struct cpuid_policy *cpuid, struct why *why)
 {
     struct uart_sink sink = {vm_console_put, &vm->console};
-    u16 group;
     enum err e = OK;
 
     vm->wall_clock = arch_wall_clock_at_boot() + time_now() / SEC(1);
@@ -428,11 +427,10 @@ static enum err build(struct vm *vm, const struct cpuid_policy *cpuid, struct wh
         return e;
     e = pmap_create(&vm->pmap, vm->config.memory, vm->id);
     vm->pmap.shoot_down = shoot_down;
-    if (!e && share_group(vm->config.group, &group))
-        return why_set(why, E_NOMEM, "there are %u trust groups already, and %s would be one more",
-                       SHARE_GROUPS, vm->config.group);
     if (!e)
-        e = share_attach(&vm->pmap, group);
+        e = share_group_join(vm->config.group, &vm->pmap.group);
+    if (!e)
+        e = share_attach(&vm->pmap, vm->pmap.group);
     for (u32 i = 0; i < vm->config.vcpus && !e; i++)
         e = vcpu_create(vm, i);
     return e ? why_set(why, e, "no memory for %s's page tables and vCPUs", vm->config.name) : OK;

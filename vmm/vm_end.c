@@ -13,6 +13,7 @@
 #include "kernel/init.h"
 #include "kernel/lock.h"
 #include "kernel/shell.h"
+#include "vmm/share/group.h"
 #include "vmm/share/share.h"
 #include "vmm/vm.h"
 
@@ -40,6 +41,7 @@ void vm_tear_down(struct vm *vm)
     for (u32 i = 0; i < vm->config.vcpus; i++)
         vcpu_destroy(&vm->vcpu[i]);
     share_detach(&vm->pmap);
+    share_group_leave(vm->pmap.group);
     pmap_destroy(&vm->pmap);
 }
 

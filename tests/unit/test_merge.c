@@ -62,7 +62,6 @@ static void start(u64 content)
     fake_reset();
     fake_memory(MIB(16));
     thread_init();
-    pmap_zero_frame = HPA(0);
     format = npt_format;
     fake_tlb_reset(FAKE_EPT, FAKE_TLB_FINE);
     for (unsigned i = 0; i < 2; i++) {

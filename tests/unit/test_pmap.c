@@ -41,7 +41,6 @@ static void make(u64 host)
     fake_reset();
     fake_memory(host);
     thread_init();
-    pmap_zero_frame = HPA(0); /* of an earlier test's memory */
     assert_int_equal(pmap_create(&pmap, MEMORY, 7), OK);
     pmap.shoot_down = shoot_down;
     shoot_downs = 0;
@@ -354,7 +353,7 @@ static void two_mib_with_a_gap_stay_small(void **state)
     (void)state;
     make(MIB(64));
     fill_2_mib();
-    change(MIB(2) + 0x7000, PAGE_EMPTY, pmap_zero_frame, RX);
+    change(MIB(2) + 0x7000, PAGE_EMPTY, pmap.zero_frame, RX);
     assert_int_equal(pmap_promote(&pmap, 512), E_STATE);
     assert_int_equal(pmap_promote(&pmap, 1024), E_STATE); /* never touched */
     assert_int_equal(level_at(MIB(2)), 1);

@@ -31,7 +31,6 @@ static int setup(void **state)
     fake_reset();
     fake_memory(MIB(24));
     thread_init();
-    pmap_zero_frame = HPA(0);
     for (unsigned v = 0; v < VMS; v++) {
         assert_int_equal(pmap_create(&pmap[v], MEMORY, (u16)(v + 1)), OK);
         pmap[v].shoot_down = shoot_down;
@@ -67,7 +66,7 @@ static void show(unsigned v, u64 index, unsigned f)
 
 static void hide(unsigned v, u64 index, unsigned f)
 {
-    change(&pmap[v], index, PAGE_EMPTY, pmap_zero_frame);
+    change(&pmap[v], index, PAGE_EMPTY, pmap[v].zero_frame);
     (void)!frame_put(frame[f]);
 }
 
@@ -217,7 +216,7 @@ static void step(u64 *dice)
             unsigned level;
             u64 entry = ptab_lookup(&pmap[v].slat.table, pmap_gpa(i).v, &level);
 
-            change(&pmap[v], i, PAGE_EMPTY, pmap_zero_frame);
+            change(&pmap[v], i, PAGE_EMPTY, pmap[v].zero_frame);
             (void)!frame_put(ptab_address(entry));
         }
         return;

@@ -33,7 +33,7 @@ static u16 group(const char *name)
 {
     u16 number;
 
-    assert_int_equal(share_group(name, &number), OK);
+    assert_int_equal(share_group_join(name, &number), OK);
     return number;
 }
 
@@ -48,7 +48,6 @@ static void start(u64 memory)
     fake_reset();
     fake_memory(memory);
     thread_init();
-    pmap_zero_frame = HPA(0);
     fake_tlb_reset(tlb, FAKE_TLB_FINE);
     assert_int_equal(share_start(memory / PAGE_SIZE), OK);
     share_set(true);
@@ -271,24 +270,86 @@ static void hosts_with_one_secret_come_to_one_hash(void **state)
     assert_int_not_equal(share_key(cluster), share_key(group("other")));
     assert_int_not_equal(share_key(cluster), share_key(group("one")));
     assert_int_not_equal(share_key(group("one")), share_key(group("two")));
-    assert_true(share_group_has_secret(cluster));
-    assert_false(share_group_has_secret(group("one")));
     assert_int_equal(group("cluster"), cluster);
-    assert_string_equal(share_group_name(cluster), "cluster");
 }
 
-static void there_is_an_end_to_groups(void **state)
+static bool there_is(const char *name, struct share_group_info *info)
 {
-    char name[] = "g-00";
-    u16 number;
+    for (unsigned i = 0; share_group_at(i, info); i++)
+        if (!strcmp(info->name, name))
+            return true;
+    return false;
+}
+
+static void a_group_ends_with_its_last_vm_unless_other_hosts_know_its_secret(void **state)
+{
+    struct share_group_info info;
+    u16 first = group("brief"), second = group("brief"), cluster = group("same");
 
     (void)state;
-    for (unsigned i = 0; i < SHARE_GROUPS; i++) {
-        name[2] = (char)('0' + i / 10), name[3] = (char)('0' + i % 10);
-        (void)!share_group(name, &number);
+    assert_int_equal(first, second);
+    share_group_leave(first);
+    assert_true(there_is("brief", &info));
+    assert_int_equal(info.vms, 1);
+    assert_false(info.has_secret);
+    share_group_leave(second);
+    assert_false(there_is("brief", &info));
+    assert_int_not_equal(group("brief"), first); /* a frame may still have the old number */
+    share_group_leave(cluster);
+    assert_true(there_is("same", &info));
+    assert_true(info.has_secret);
+    assert_int_equal(group("same"), cluster);
+    share_group_leave(0);
+}
+
+static void vms_without_a_group_are_alone_and_use_nothing_up(void **state)
+{
+    u64 before = frames_free(), key = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 70000; i++) { /* more than there are numbers */
+        u16 a_number = group(""), b_number = group("");
+
+        assert_true(a_number && b_number);
+        assert_int_not_equal(a_number, b_number);
+        assert_int_not_equal(share_key(a_number), key);
+        key = share_key(a_number);
+        share_group_leave(a_number);
+        share_group_leave(b_number);
     }
-    assert_int_equal(share_group("one-more", &number), E_NOMEM);
-    assert_int_equal(share_group("one", &number), OK);
+    assert_in_range(before - frames_free(), 0, 2);
+}
+
+static void a_vm_without_a_group_shares_within_itself_alone(void **state)
+{
+    (void)state;
+    pmap_destroy(&b.pmap);
+    share_detach(&a.pmap);
+    share_detach(&b.pmap);
+    assert_int_equal(share_attach(&a.pmap, group("")), OK);
+    make(&b, 2, "");
+    for (unsigned page = 0; page < 2; page++) {
+        fill(&a, page, 5);
+        fill(&b, page, 5);
+    }
+    passes(3);
+    assert_int_equal(frame_of(&a, 0), frame_of(&a, 1));
+    assert_int_equal(frame_of(&b, 0), frame_of(&b, 1));
+    assert_int_not_equal(frame_of(&a, 0), frame_of(&b, 0));
+}
+
+static void no_two_vms_see_one_frame_of_zeros(void **state)
+{
+    (void)state;
+    fill(&a, 0, 0);
+    fill(&b, 0, 0);
+    (void)fake_guest_read(&a, page_at(1));
+    (void)fake_guest_read(&b, page_at(1));
+    passes(3);
+    assert_int_equal(pmap_state(&a.pmap, pmap_index(GPA(page_at(0)))), PAGE_EMPTY);
+    assert_int_equal(frame_of(&a, 0), frame_of(&a, 1));
+    assert_int_not_equal(frame_of(&a, 0), frame_of(&b, 0));
+    assert_int_not_equal(frame_of(&a, 1), frame_of(&b, 1));
 }
 
 static u64 hash_of(struct fake_guest *g, unsigned page, const char *of)
@@ -789,7 +850,10 @@ int main(void)
         TEST(a_write_between_a_harvest_and_its_flush_is_seen_by_the_next),
         WITH(logged, a_log_that_overflows_loses_no_write),
         WITH(logged, pages_of_a_split_mapping_are_harvested),
-        TEST(there_is_an_end_to_groups),
+        TEST(a_group_ends_with_its_last_vm_unless_other_hosts_know_its_secret),
+        TEST(vms_without_a_group_are_alone_and_use_nothing_up),
+        TEST(a_vm_without_a_group_shares_within_itself_alone),
+        TEST(no_two_vms_see_one_frame_of_zeros),
         TEST(the_index_finds_what_was_put_in_last),
         TEST(pages_do_not_displace_shared_frames),
     };

@@ -24,7 +24,6 @@ static void start(enum fake_tlb_kind kind, enum fake_tlb_fault fault)
     fake_reset();
     fake_memory(MIB(24));
     thread_init();
-    pmap_zero_frame = HPA(0);
     fake_tlb_reset(kind, fault);
     fake_guest_make(&guest, MEMORY, 1);
     for (unsigned i = 0; i < COUNT_OF(other); i++)

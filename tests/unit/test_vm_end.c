@@ -45,7 +45,6 @@ static int setup(void **state)
     fake_reset();
     fake_memory(MIB(64));
     thread_init();
-    pmap_zero_frame = HPA(0);
     cpus_made = 0;
     why.text[0] = '\0';
     return 0;

@@ -90,7 +90,7 @@ static enum err fill_page(struct fault *f, const struct backing *backing)
 static enum err resolve_empty(struct fault *f)
 {
     struct pmap_change c = {
-        .gpa = f->gpa, .to = PAGE_EMPTY, .frame = pmap_zero_frame, .prot = SHOWN_PROT};
+        .gpa = f->gpa, .to = PAGE_EMPTY, .frame = f->pmap->zero_frame, .prot = SHOWN_PROT};
     enum err e;
 
     if (f->write)

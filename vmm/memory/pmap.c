@@ -17,15 +17,6 @@
 /* How long fills in flight may hold up the end of a VM before the log says so. */
 #define FILL_PATIENCE SEC(5)
 
-hpa_t pmap_zero_frame;
-
-static enum err make_zero_frame(void)
-{
-    if (!pmap_zero_frame.v)
-        pmap_zero_frame = frame_alloc(0, FRAME_KERNEL, 0);
-    return pmap_zero_frame.v ? OK : E_NOMEM;
-}
-
 enum err pmap_create(struct pmap *p, u64 memory, u16 owner)
 {
     *p = (struct pmap){.memory = memory, .owner = owner, .slat.generation = 1};
@@ -33,7 +24,8 @@ enum err pmap_create(struct pmap *p, u64 memory, u16 owner)
     list_init(&p->breaks);
     p->record_frames = (pmap_pages(p) + PMAP_RECORDS - 1) / PMAP_RECORDS;
     p->records = heap_alloc(p->record_frames * sizeof(void *));
-    if (!p->records || make_zero_frame() || rmap_register(p))
+    p->zero_frame = frame_alloc(0, FRAME_KERNEL, 0);
+    if (!p->records || !p->zero_frame.v || rmap_register(p))
         return E_NOMEM;
     if (hvm->logs_dirty && hvm->logs_dirty())
         p->slat.log = heap_alloc(sizeof(*p->slat.log)); /* goes without, if there is no memory */
@@ -280,6 +272,9 @@ void pmap_destroy(struct pmap *p)
         }
         ptab_destroy(&p->slat.table);
     }
+    if (p->zero_frame.v)
+        frame_put(p->zero_frame);
+    p->zero_frame = HPA(0);
     rmap_unregister(p);
     heap_free(p->slat.log);
     p->slat.log = NULL;

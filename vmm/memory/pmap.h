@@ -1,7 +1,7 @@
 /* The Pmap: the map from a guest's pages to host frames, of one VM, with the state of each page (page.h).
  *
- * Memory is given by 4 KiB when the guest first writes it; what is only read shows a frame of zeros that all VMs have in
- * common. 2 MiB that are full of pages of the VM's own can be put together, and split again (large.c). Every change is
+ * Memory is given by 4 KiB when the guest first writes it; what is only read maps the VM's frame of zeros. It is not common to all VMs: by
+ * the time that an access takes, each could tell which of them the others read. 2 MiB that are full of pages of the VM's own can be put together, and split again (large.c). Every change is
  * made in two passes: pmap_prepare may fail and changes nothing that the guest can see; pmap_commit cannot fail.
  *
  * Any thread. Functions take the Pmap's lock, but for those that say that it is held. */
@@ -24,6 +24,8 @@ struct pmap {
     u64 memory;                  /* bytes of RAM; where it lies: vmm/layout.h */
     u16 owner;                   /* VM id, for the frames */
     u16 group;                   /* trust group, for those that are shared */
+    u64 hash_key;                /* of the group */
+    hpa_t zero_frame;            /* what the guest sees of a page that it has only read */
     u64 first_page;              /* the number of its first page among those of all VMs: rmap.h */
     struct page **records;       /* one frame of them for PMAP_RECORDS pages; NULL: all are EMPTY */
     u64 record_frames;           /* how many there may be */
@@ -47,9 +49,6 @@ struct pmap {
 /* What a guest may do with a page of its own, and with one that it shares. */
 #define GUEST_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
 #define SHOWN_PROT (PROT_READ | PROT_EXEC)
-
-/* What every VM sees of a page that it has only read. */
-extern hpa_t pmap_zero_frame;
 
 /* Who waits for a page in flight. Zeroed before first use; one page at a time. */
 struct pmap_waiter {

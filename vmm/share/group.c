@@ -1,20 +1,26 @@
 #include "vmm/share/group.h"
 #include "kernel/arch.h"
 #include "kernel/frames.h"
+#include "kernel/heap.h"
 #include "kernel/host.h"
+#include "kernel/list.h"
 #include "kernel/lock.h"
+#include "kernel/log.h"
 #include "kernel/string.h"
 #include "vmm/share/hash.h"
 
 struct group {
-    char name[CONFIG_NAME];
+    struct list link;
+    char name[CONFIG_NAME]; /* empty: of one VM alone */
+    u16 number;
+    u32 members;
     u64 key;
     bool has_secret;
 };
 
 static struct lock group_lock;
-static struct group groups[SHARE_GROUPS];
-static u16 count;
+static struct list groups = {&groups, &groups};
+static u16 last_number;
 
 static const struct config_secret *secret_of(const char *name)
 {
@@ -24,49 +30,128 @@ static const struct config_secret *secret_of(const char *name)
     return NULL;
 }
 
-static struct group make(const char *name)
+/* Nobody who knows when the host booted knows the hashes of its pages. */
+static u64 make_key(u16 number)
+{
+    u64 made_up[3] = {0, arch_tsc(), number};
+
+    if (!arch_random(made_up, sizeof(made_up)))
+        log_warn("the CPU has no random numbers: the key of a trust group is made of the time");
+    return hash_bytes(made_up, sizeof(made_up), 1);
+}
+
+/* --- the list; its lock is held ------------------------------------------------------------------- */
+
+static struct group *find(u16 number)
+{
+    struct group *g;
+
+    LIST_FOR_EACH(g, &groups, link)
+    {
+        if (g->number == number)
+            return g;
+    }
+    return NULL;
+}
+
+static struct group *find_name(const char *name)
+{
+    struct group *g;
+
+    LIST_FOR_EACH(g, &groups, link)
+    {
+        if (name[0] && str_equal(g->name, name))
+            return g;
+    }
+    return NULL;
+}
+
+/* Numbers count up and come back late: a frame that another host borrows may keep that of a group which has ended. */
+static u16 new_number(void)
+{
+    do
+        last_number++;
+    while (!last_number || find(last_number));
+    return last_number;
+}
+
+static struct group *make(const char *name)
 {
     const struct config_secret *s = secret_of(name);
-    struct group g = {.has_secret = s};
-    u64 made_up[2] = {arch_tsc(), count};
+    struct group *g = heap_alloc(sizeof(*g));
 
-    str_copy(g.name, sizeof(g.name), name);
-    g.key = s ? hash_bytes(s->key, sizeof(s->key), 0) : hash_bytes(made_up, sizeof(made_up), 1);
+    if (!g)
+        return NULL;
+    *g = (struct group){.number = new_number(), .has_secret = s};
+    str_copy(g->name, sizeof(g->name), name);
+    g->key = s ? hash_bytes(s->key, sizeof(s->key), 0) : make_key(g->number);
+    list_append(&groups, &g->link);
     return g;
 }
 
-enum err share_group(const char *name, u16 *group)
+/* --- members -------------------------------------------------------------------------------------- */
+
+enum err share_group_join(const char *name, u16 *group)
 {
-    u16 i = 0;
+    struct group *g;
 
     lock_acquire(&group_lock);
-    while (i < count && !str_equal(groups[i].name, name))
-        i++;
-    if (i == count && i < SHARE_GROUPS)
-        groups[count++] = make(name);
+    g = find_name(name);
+    if (!g)
+        g = make(name);
+    if (g) {
+        g->members++;
+        *group = g->number;
+    }
     lock_release(&group_lock);
-    *group = i + 1;
-    return i < SHARE_GROUPS ? OK : E_NOMEM;
+    return g ? OK : E_NOMEM;
 }
 
-u16 share_group_count(void)
+/* A group whose secret other hosts have stays: its frames that are lent come home to it. */
+void share_group_leave(u16 group)
 {
-    return count;
+    struct group *g, *ended = NULL;
+
+    lock_acquire(&group_lock);
+    g = find(group);
+    if (g && !--g->members && !g->has_secret) {
+        list_remove(&g->link);
+        ended = g;
+    }
+    lock_release(&group_lock);
+    heap_free(ended);
 }
 
-const char *share_group_name(u16 group)
-{
-    return groups[group - 1].name;
-}
+/* --- what is known of one ------------------------------------------------------------------------- */
 
-bool share_group_has_secret(u16 group)
+bool share_group_at(unsigned index, struct share_group_info *info)
 {
-    return groups[group - 1].has_secret;
+    struct group *g;
+    bool found = false;
+
+    lock_acquire(&group_lock);
+    LIST_FOR_EACH(g, &groups, link)
+    {
+        if (!g->name[0] || found || index--)
+            continue;
+        *info = (struct share_group_info){.vms = g->members, .has_secret = g->has_secret};
+        str_copy(info->name, sizeof(info->name), g->name);
+        found = true;
+    }
+    lock_release(&group_lock);
+    return found;
 }
 
 u64 share_key(u16 group)
 {
-    return groups[group - 1].key;
+    const struct group *g;
+    u64 key;
+
+    lock_acquire(&group_lock);
+    g = find(group);
+    key = g ? g->key : 0;
+    lock_release(&group_lock);
+    return key;
 }
 
 u64 share_hash(u16 group, hpa_t frame)

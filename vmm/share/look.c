@@ -176,7 +176,7 @@ static enum look look_locked(struct member *of, u64 index, u64 *hash)
         __builtin_prefetch(content + PAGE_SIZE + i);
     if (page_is_zero(content))
         return LOOK_ZERO;
-    *hash = page_hash(content, share_key(of->pmap->group));
+    *hash = page_hash(content, of->pmap->hash_key);
     return LOOK_HASHED;
 }
 

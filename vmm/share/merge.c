@@ -91,7 +91,7 @@ static bool replace(struct merge *m, hpa_t frame)
     if (same && frame.v)
         frame_pages(frame)->hash = m->hash;
     if (same) {
-        remap(p, m->page, frame.v ? PAGE_SHARED : PAGE_EMPTY, frame.v ? frame : pmap_zero_frame,
+        remap(p, m->page, frame.v ? PAGE_SHARED : PAGE_EMPTY, frame.v ? frame : p->zero_frame,
               SHOWN_PROT);
         pmap_break_begin(p, &m->change, m->page, 1);
     }

@@ -188,6 +188,7 @@ enum err share_attach(struct pmap *p, u16 group)
     if (e)
         return e;
     p->group = group;
+    p->hash_key = share_key(group);
     share_enter();
     while (m < share_members + SHARE_MEMBERS && m->pmap)
         m++;

@@ -39,6 +39,7 @@ static void print_scanner(const struct share_stats *s)
 static void print_shared(void)
 {
     unsigned long long shared = pages_in(PAGE_SHARED), frames;
+    struct share_group_info g;
     struct frame_stats f;
 
     frames_stats(&f);
@@ -46,9 +47,9 @@ static void print_shared(void)
     shell_row("shared", "%llu pages show %llu frames", shared, frames);
     shell_row("references", "%llu to these frames", (unsigned long long)f.shared_users);
     shell_row("saved", "%llu MiB", (shared - MIN(frames, shared)) >> 8);
-    for (u16 i = 1; i <= share_group_count(); i++)
-        shell_row(i == 1 ? "groups" : "", "%s, its secret %s", share_group_name(i),
-                  share_group_has_secret(i) ? "from ferry.cfg" : "made up at boot");
+    for (unsigned i = 0; share_group_at(i, &g); i++)
+        shell_row(i ? "" : "groups", "%s, %u VM%s, its secret %s", g.name, g.vms,
+                  g.vms == 1 ? "" : "s", g.has_secret ? "from ferry.cfg" : "made up");
 }
 
 /* Of a VM's pages, the part that others show as well: a frame that n pages show costs each the n-th part of it. In

@@ -681,7 +681,6 @@ void world_create(struct world *w, u64 seed)
     fake_reset();
     fake_memory(world_memory);
     thread_init();
-    pmap_zero_frame = HPA(0);
     w->fabric = fabric_create(seed, 5000, 3000);
     fabric_lose(w->fabric, 3);
     w->write_share = 50;
@@ -719,7 +718,6 @@ void world_restart(struct world *w)
     forget(w);
     w->killed = false;
     fake_memory_again();
-    pmap_zero_frame = HPA(0);
     boot_all(w);
 }
 
@@ -902,7 +900,7 @@ static const u8 *content(struct vm *vm, u64 page)
     u64 e = ptab_lookup(&vm->pmap.slat.table, pmap_gpa(page).v, &level);
 
     switch (pmap_state(&vm->pmap, page)) {
-    case PAGE_EMPTY: return phys_to_virt(pmap_zero_frame);
+    case PAGE_EMPTY: return phys_to_virt(vm->pmap.zero_frame);
     case PAGE_REMOTE: {
         const struct borrow *b = vm->pmap.lender;
         u32 slot = (u32)pmap_record(&vm->pmap, page)->slot;

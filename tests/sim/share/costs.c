@@ -62,10 +62,9 @@ static void start(void)
     fake_reset();
     fake_memory(MIB(512));
     thread_init();
-    pmap_zero_frame = HPA(0);
     memset(share_members, 0, sizeof(share_members));
     must(!index_create(&share_index, MIB(512) / PAGE_SIZE), "no index");
-    must(!share_group("bench", &group), "no group");
+    must(!share_group_join("bench", &group), "no group");
     for (unsigned i = 0; i < 2; i++) {
         must(!pmap_create(&guest[i], MEMORY, (u16)(i + 1)), "no Pmap");
         guest[i].shoot_down = shoot_down;

@@ -123,6 +123,21 @@ void arch_early_print(const char *text, size_t size)
     fwrite(text, 1, size, stderr);
 }
 
+/* The same in each run, and no two alike. */
+bool arch_random(void *out, size_t size)
+{
+    static u64 state = 0x9e3779b97f4a7c15ull;
+    u8 *byte = out;
+
+    for (size_t i = 0; i < size; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        byte[i] = (u8)(state >> 32);
+    }
+    return true;
+}
+
 void *arch_map_device(hpa_t address, u64 size)
 {
     (void)size;
