@@ -308,6 +308,11 @@ static bool set_group(struct parser *p, const char *value)
     return is_name(value) && str_copy(p->vm->group, CONFIG_NAME, value);
 }
 
+static bool set_default_group(struct parser *p, const char *value)
+{
+    return is_name(value) && str_copy(p->config->default_group, CONFIG_NAME, value);
+}
+
 static bool set_kernel(struct parser *p, const char *value)
 {
     return set_path(p->vm->kernel, value);
@@ -352,8 +357,7 @@ static bool begin_vm(struct parser *p, const char *value)
         if (str_equal(c->vm[i].name, value))
             return false;
     p->vm = &c->vm[c->vm_count++];
-    *p->vm =
-        (struct config_vm){.memory = MIB(256), .vcpus = 1, .line = p->line, .group = CONFIG_GROUP};
+    *p->vm = (struct config_vm){.memory = MIB(256), .vcpus = 1, .line = p->line};
     return str_copy(p->vm->name, CONFIG_NAME, value);
 }
 
@@ -367,6 +371,7 @@ static const struct key keys[] = {
     {"file", false, add_file, "a file on the boot volume, 63 characters at most; 48 files at most"},
     {"secret", false, add_secret,
      "a trust group that has none yet, and 64 hex digits; 16 groups at most"},
+    {"default-group", false, set_default_group, "a name: letters, digits, - _ . (31 at most)"},
     {"rdma-timeout", false, set_rdma_timeout, "milliseconds, from 1 to 60000"},
     {"rdma-retries", false, set_rdma_retries, "a number from 0 to 7"},
     {"vm", false, begin_vm, "a new name: letters, digits, - _ . (31 at most); 16 VMs at most"},
@@ -493,6 +498,13 @@ static void check_peers(struct parser *p)
     c->peer_count = kept;
 }
 
+static void give_default_group(struct config *c)
+{
+    for (u32 i = 0; i < c->vm_count; i++)
+        if (!c->vm[i].group[0])
+            str_copy(c->vm[i].group, CONFIG_NAME, c->default_group);
+}
+
 /* --- lines --------------------------------------------------------------------------------------- */
 
 /* Copies one line without comment, with tabs as spaces and no blanks at its ends. */
@@ -554,6 +566,7 @@ unsigned config_parse(struct config *c, const char *text, size_t size,
                          .rdma_retries = 7};
     parse_text(&p, text, size);
     check_peers(&p);
+    give_default_group(c);
     return p.wrong;
 }
 

@@ -7,7 +7,6 @@
 #include "kernel/err.h"
 
 #define CONFIG_MAX_VMS     16
-#define CONFIG_GROUP       "default" /* of a VM that names none */
 #define CONFIG_MAX_MODULES 4
 #define CONFIG_MAX_FILES   48
 #define CONFIG_NAME        32
@@ -25,8 +24,9 @@ struct config_secret {
 
 struct config_vm {
     char name[CONFIG_NAME];
-    char group[CONFIG_NAME]; /* trust group: it shares pages with VMs of the same one */
-    u64 memory;              /* bytes */
+    char group
+        [CONFIG_NAME]; /* trust group: it shares pages with VMs of the same one; empty: alone */
+    u64 memory;        /* bytes */
     u32 vcpus;
     bool autostart;
     u32 line; /* where it begins */
@@ -58,6 +58,7 @@ struct config {
     struct config_peer peer[CONFIG_MAX_PEERS];
     u32 file_count;
     char file[CONFIG_MAX_FILES][CONFIG_PATH]; /* to load for VMs that are made in the shell */
+    char default_group[CONFIG_NAME];          /* of VMs that name none; empty: each is alone */
     u32 secret_count;
     struct config_secret secret[CONFIG_MAX_SECRETS];
     u32 vm_count;

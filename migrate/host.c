@@ -215,7 +215,7 @@ static bool is_sound(const struct description *d, const char *name, u64 memory)
     for (u32 i = 0; i < CONFIG_MAX_MODULES; i++)
         if (c->module[i][CONFIG_PATH + CONFIG_CMDLINE - 1])
             return false;
-    return c->name[0] && c->group[0];
+    return c->name[0];
 }
 
 /* Adds a reason where there is a VM of that name that is another, or is not off. */

@@ -33,7 +33,7 @@ static void check_vm(const struct config_vm *vm)
 {
     char path[CONFIG_PATH];
 
-    CHECK(vm->name[0] && vm->group[0]);
+    CHECK(vm->name[0]);
     CHECK(vm->memory >= MIB(4) && vm->memory <= GIB(1024) && !(vm->memory & PAGE_MASK));
     CHECK(vm->vcpus >= 1 && vm->vcpus <= 16);
     CHECK(vm->module_count <= CONFIG_MAX_MODULES);

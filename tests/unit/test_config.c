@@ -110,7 +110,7 @@ static void every_key_is_understood(void **state)
     assert_true(config.vm[0].autostart);
     assert_int_equal(config.vm[0].line, 8);
     assert_string_equal(config.vm[0].group, "lab");
-    assert_string_equal(config.vm[1].group, CONFIG_GROUP);
+    assert_string_equal(config.vm[1].group, ""); /* alone */
     assert_int_equal(config.secret_count, 1);
     assert_string_equal(config.secret[0].group, "lab");
     for (unsigned i = 0; i < CONFIG_KEY - 1; i++)
@@ -142,6 +142,7 @@ static void every_wrong_value_is_named_with_what_was_expected(void **state)
         {"secret -lab 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
          "secret: expected a trust group"},
         {"vm a\ngroup", "group: expected a name"},
+        {"default-group a b", "default-group: expected a name"},
         {"vm a\ngroup a b", "group: expected a name"},
         {"address 192.0.2.1", "address: expected an IPv4 address with its prefix"},
         {"address 192.0.2.256/24", "address: expected"},
@@ -418,12 +419,28 @@ static void two_vms_are_the_same_if_they_make_the_same_machine(void **state)
     assert_false(config_same_vm(&a, &b));
 }
 
+static void a_default_group_is_that_of_vms_that_name_none_wherever_it_stands(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("vm a\n"
+                           "vm b\n"
+                           "group lab\n"
+                           "default-group all\n"
+                           "vm c\n"),
+                     0);
+    assert_string_equal(config.vm[0].group, "all");
+    assert_string_equal(config.vm[1].group, "lab");
+    assert_string_equal(config.vm[2].group, "all");
+    assert_string_equal(config.default_group, "all");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_a_host_named_ferry_without_vms),
         cmocka_unit_test(rdma_has_its_time_outs),
         cmocka_unit_test(every_key_is_understood),
+        cmocka_unit_test(a_default_group_is_that_of_vms_that_name_none_wherever_it_stands),
         cmocka_unit_test(every_wrong_value_is_named_with_what_was_expected),
         cmocka_unit_test(an_unknown_key_says_what_is_near),
         cmocka_unit_test(keys_of_a_vm_need_one),

@@ -59,7 +59,7 @@ static void what_is_not_given_has_its_default(void **state)
     assert_int_equal(parse("web"), OK);
     assert_int_equal(vm.memory, MIB(256));
     assert_int_equal(vm.vcpus, 1);
-    assert_string_equal(vm.group, CONFIG_GROUP);
+    assert_string_equal(vm.group, "");
     assert_string_equal(vm.kernel, "");
     assert_int_equal(vm.module_count, 0);
 }

@@ -150,7 +150,8 @@ class Host(Machine):
     def _volume(self):
         listed = [f"file {name}" for name in self.files]
         (self.folder / "ferry.cfg").write_text(
-            "\n".join([f"host {self.name}", *listed, self.config]) + "\n")
+            # The tests' VMs trust each other: they are to share pages.
+            "\n".join([f"host {self.name}", "default-group default", *listed, self.config]) + "\n")
         volume = self.folder / "volume.img"
         pairs = {"EFI/BOOT/BOOTX64.EFI": BUILD / "BOOTX64.EFI", "ferry.elf": BUILD / "ferry.elf",
                  "ferry.cfg": self.folder / "ferry.cfg", **self.files}

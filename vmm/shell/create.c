@@ -49,6 +49,8 @@ static enum err run_create(unsigned argc, char **argv, struct why *why)
         e = shell_find_vm(&like, argv[2], why);
     if (!e)
         e = create_parse(&config, argc, argv, like ? &like->config : NULL, why);
+    if (!e && !like && !config.group[0])
+        str_copy(config.group, sizeof(config.group), host_config.default_group);
     if (!e)
         e = check_files(&config, why);
     if (!e)

@@ -45,8 +45,9 @@ static bool has_module(unsigned argc, char **argv)
 
 static void add_base(struct text *t, const struct config_vm *base, bool modules)
 {
-    add(t, "memory %llu\ncpus %u\ngroup %s\n", (unsigned long long)base->memory, base->vcpus,
-        base->group);
+    add(t, "memory %llu\ncpus %u\n", (unsigned long long)base->memory, base->vcpus);
+    if (base->group[0])
+        add(t, "group %s\n", base->group);
     if (base->kernel[0])
         add(t, "kernel %s\n", base->kernel);
     if (base->initrd[0])

@@ -93,7 +93,7 @@ SHELL_COMMAND(
 
 static void print_config(const struct config_vm *c)
 {
-    shell_row("group", "%s", c->group);
+    shell_row("group", "%s", c->group[0] ? c->group : "none: it shares with no other VM");
     shell_row("kernel", "%s", c->kernel[0] ? c->kernel : "none");
     if (c->initrd[0])
         shell_row("initrd", "%s", c->initrd);
