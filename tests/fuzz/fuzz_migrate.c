@@ -31,7 +31,7 @@ const char *__asan_default_options(void)
 
 static bool connected(struct world *world)
 {
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
+    for (u32 i = 0; i < world_hosts; i++)
         if (world->host[i].agent->peer[0].state != PEER_UP)
             return false;
     return true;
@@ -111,7 +111,7 @@ static void begin(bool moves)
     populate();
     w.guest_next = 0;
     w.guest_every = USEC(20);
-    for (u32 i = 0; i < WORLD_HOSTS; i++)
+    for (u32 i = 0; i < world_hosts; i++)
         w.host[i].agent->drain_rate = 10000;
     if (moves && agent_move_to(w.host[0].agent, "one", w.host[1].name, &m, &why))
         world_broken("%s", why.text);
