@@ -28,7 +28,7 @@ $(B)/fuzz/%.o: %.c
 
 $(B)/fuzz/libferry.a: $(FUZZ_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR $@"; ar rcs $@ $^
 
 # With the hosts of the simulator, of which nothing is to be learnt.
 FUZZ_SIM := $(patsubst %,$(B)/fuzz/tests/sim/migrate/%.o,world fabric)
@@ -37,7 +37,7 @@ $(B)/fuzz/bin/fuzz_migrate: $(FUZZ_SIM)
 
 $(B)/fuzz/bin/%: tests/fuzz/%.c $(B)/fuzz/libferry.a
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -MMD -MP -MF $@.d -o $@ $< \
+	@echo "  LD $@"; $(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -MMD -MP -MF $@.d -o $@ $< \
 	    $(filter %.o,$^) $(B)/fuzz/libferry.a -lbearssl
 
 .PHONY: fuzz fuzz-short

@@ -3,7 +3,7 @@ HCA_C := $(sort $(wildcard tools/hca/*.c))
 HCA_OBJ := $(HCA_C:%.c=$(B)/fast/%.o)
 $(B)/hca: $(HCA_OBJ) $(B)/fast/libferry.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^
+	@echo "  LD $@"; $(CC) -o $@ $^
 
 .PHONY: hca
 hca: $(B)/hca ## the model of a ConnectX card, for stock QEMU (build/hca --help)

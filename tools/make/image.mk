@@ -11,12 +11,12 @@ $(B)/efi/%.o: %.c
 	@echo "  CC $<"; $(CC) $(EFI_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/efi/loader.so: $(EFI_OBJ)
-	ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds \
+	@echo "  LD $@"; ld -nostdlib -znocombreloc -shared -Bsymbolic -T /usr/lib/elf_x86_64_efi.lds \
 	    /usr/lib/crt0-efi-x86_64.o $^ -L/usr/lib -lgnuefi -o $@
 	@if nm -u $@ | grep -q .; then echo 'loader: undefined symbols:'; nm -u $@; rm $@; false; fi
 
 $(B)/BOOTX64.EFI: $(B)/efi/loader.so
-	objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' \
+	@echo "  OBJCOPY $@"; objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel -j .rela -j '.rel.*' \
 	    -j '.rela.*' -j .reloc --target efi-app-x86_64 --subsystem=10 $< $@
 
 -include $(EFI_OBJ:.o=.d)

@@ -48,10 +48,10 @@ $(B)/kernel/vmm/load/acpi.o $(B)/host/vmm/load/acpi.o $(B)/fuzz/vmm/load/acpi.o:
     $(B)/gen/vmm/load/dsdt.aml.h
 
 $(B)/ferry.debug.elf: $(KERNEL_OBJ) linker.ld
-	$(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,-z,max-page-size=4096 \
+	@echo "  LD $@"; $(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,-z,max-page-size=4096 \
 	    -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--no-warn-rwx-segments -o $@ $(KERNEL_OBJ) $(BEARSSL)
 
 $(B)/ferry.elf: $(B)/ferry.debug.elf
-	objcopy --strip-debug $< $@
+	@echo "  OBJCOPY $@"; objcopy --strip-debug $< $@
 
 -include $(KERNEL_OBJ:.o=.d)

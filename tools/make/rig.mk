@@ -18,12 +18,12 @@ $(B)/guests/initrd.gz: tools/guest-initrd
 # Runs in a Linux guest: libibverbs and its rxe provider are linked in. What libnl has for names of hosts is not used.
 RXE_FLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE -DRDMA_STATIC_PROVIDERS=rxe -Wall -Wextra -Werror -Wmissing-prototypes
 $(B)/rxe: $(wildcard tests/rxe/*.[ch])
-	$(CC) $(RXE_FLAGS) -static -o $@ $(filter %.c,$^) -Wl,--no-warnings -Wl,--start-group -lrxe-rdmav34 -libverbs \
+	@echo "  LD $@"; $(CC) $(RXE_FLAGS) -static -o $@ $(filter %.c,$^) -Wl,--no-warnings -Wl,--start-group -lrxe-rdmav34 -libverbs \
 	    -Wl,--end-group -lnl-route-3 -lnl-3
 
 # Preloaded into QEMU, whose emulation of SVM has a race.
 $(B)/qemu_ignne.so: tools/rig/qemu_ignne.c
-	$(CC) -std=gnu11 -O2 $(WARN) -shared -fPIC -o $@ $<
+	@echo "  LD $@"; $(CC) -std=gnu11 -O2 $(WARN) -shared -fPIC -o $@ $<
 
 $(B)/packages: packages.txt tools/install-packages
 	@mkdir -p $(B)

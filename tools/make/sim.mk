@@ -5,13 +5,13 @@ FIRST ?= 1
 
 $(B)/sim/roce: tests/sim/roce/sim.c $(B)/host/libferry.a
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/host/libferry.a
+	@echo "  LD $@"; $(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/host/libferry.a
 
 # Migration between hosts, over a fabric at the level of the verbs.
 SIM_MIGRATE := $(filter-out %/costs.c,$(wildcard tests/sim/migrate/*.c))
 $(B)/sim/migrate: $(SIM_MIGRATE) $(wildcard tests/sim/migrate/*.h) $(B)/host/libferry.a
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -o $@ $(SIM_MIGRATE) $(B)/host/libferry.a -lbearssl
+	@echo "  LD $@"; $(CC) $(HOST_CFLAGS) -o $@ $(SIM_MIGRATE) $(B)/host/libferry.a -lbearssl
 
 .PHONY: sim sim-soak sim-migrate sim-migrate-soak sim-mutants model
 sim: $(B)/sim/roce ## two hosts on a bad line, for SEEDS (2000) seeds from FIRST (1) on
@@ -58,22 +58,22 @@ $(B)/fast/%.o: %.c
 
 $(B)/fast/libferry.a: $(FAST_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR $@"; ar rcs $@ $^
 
 $(B)/sim/roce-figures: $(B)/fast/tests/sim/roce/figures.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ -lz
+	@echo "  LD $@"; $(CC) -o $@ $^ -lz
 
 $(B)/sim/roce-costs: $(B)/fast/tests/sim/roce/costs.o $(B)/fast/tests/sim/roce/rings.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ -lz
+	@echo "  LD $@"; $(CC) -o $@ $^ -lz
 
 # The mlx5 driver's data path, beside rdma-core's header; compiled for what the kernel is.
 $(B)/fast/drivers/net/mlx/%.o $(B)/fast/tests/sim/mlx/%.o: FAST_CFLAGS += -mgeneral-regs-only -fno-strict-aliasing -fno-pie
 $(B)/sim/mlx-costs: $(addprefix $(B)/fast/,tests/sim/mlx/costs.o drivers/net/mlx/wqe.o drivers/net/mlx/wq.o \
                       drivers/net/mlx/cq.o) $(B)/fast/libferry.a
 	@mkdir -p $(@D)
-	$(CC) -no-pie -o $@ $^
+	@echo "  LD $@"; $(CC) -no-pie -o $@ $^
 
 # Page sharing with all that it stands on.
 SHARE_C := $(filter-out $(HOST_SKIP),$(wildcard kernel/*.c vmm/memory/*.c vmm/share/*.c)) arch/x86_64/svm/npt.c \
@@ -82,11 +82,11 @@ SHARE_OBJ := $(SHARE_C:%.c=$(B)/fast/%.o)
 
 $(B)/fast/libshare.a: $(SHARE_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR $@"; ar rcs $@ $^
 
 $(B)/sim/share-costs: $(B)/fast/tests/sim/share/costs.o $(B)/fast/libshare.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^
+	@echo "  LD $@"; $(CC) -o $@ $^
 
 # Migration with all that it stands on.
 MIGRATE_C := $(filter-out $(HOST_SKIP),$(wildcard migrate/*.c)) kernel/crypto/crypto.c kernel/config.c \
@@ -96,19 +96,19 @@ $(B)/fast/kernel/crypto/crypto.o: FAST_CFLAGS += $(BEARSSL_INCLUDE)
 
 $(B)/fast/libmigrate.a: $(sort $(SHARE_OBJ) $(MIGRATE_OBJ))
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR $@"; ar rcs $@ $^
 
 $(B)/sim/migrate-fast: $(SIM_MIGRATE:%.c=$(B)/fast/%.o) $(B)/fast/libmigrate.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ -lbearssl
+	@echo "  LD $@"; $(CC) -o $@ $^ -lbearssl
 
 $(B)/sim/migrate-costs: $(addprefix $(B)/fast/tests/sim/migrate/,costs.o fabric.o world.o) $(B)/fast/libmigrate.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ -lbearssl -Wl,--wrap=dirty_harvest
+	@echo "  LD $@"; $(CC) -o $@ $^ -lbearssl -Wl,--wrap=dirty_harvest
 
 $(B)/sim/roce-fast: $(B)/fast/tests/sim/roce/sim.o $(B)/fast/libferry.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^
+	@echo "  LD $@"; $(CC) -o $@ $^
 
 -include $(sort $(FAST_OBJ:.o=.d) $(SHARE_OBJ:.o=.d) $(MIGRATE_OBJ:.o=.d)) \
          $(wildcard $(B)/fast/tests/sim/*/*.d $(B)/fast/drivers/net/mlx/*.d)

@@ -17,11 +17,11 @@ $(B)/host/%.o: %.c
 
 $(B)/host/libferry.a: $(HOST_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR $@"; ar rcs $@ $^
 
 $(B)/unit/%: tests/unit/%.c $(B)/host/libferry.a
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/host/libferry.a -lbearssl -lcmocka -lZydis
+	@echo "  LD $@"; $(CC) $(HOST_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(B)/host/libferry.a -lbearssl -lcmocka -lZydis
 
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(B)/unit/%) ## the unit tests alone
