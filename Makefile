@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Ferry. `make help` lists what there is to do.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* PCI: finding the devices of this host, their registers and memory, and the drivers that want them.
  *
  * At start-up every function of every bus behind the host bridge is looked at, through ECAM where ACPI has an

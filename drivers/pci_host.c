@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* PCI on this host: the way to configuration registers, the drivers at start-up, and the `pci` command. */
 #include "drivers/pci.h"
 #include "kernel/console.h"

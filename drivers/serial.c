@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The host's serial line: a 16550A at the port that ferry.cfg names, 8N1. Output waits for the line,
  * with a limit; input comes by interrupt, and by a slow poll in case the interrupt is not wired. While the console has no
  * room, input stays in the UART and RTS is off: a line with flow control loses nothing, and on another the UART says

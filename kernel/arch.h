@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The architecture contract: all that generic code may ask of the CPU and the platform. It is
  * implemented in arch/x86_64/cpu, and by a fake for unit tests (tests/unit/fake).
  *

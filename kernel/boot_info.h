@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the loader hands to the kernel: one page-aligned block, filled before boot services end.
  * Both are built from this header and come from the same build, so there is a magic number and no
  * versioning. All addresses are physical. */

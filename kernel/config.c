@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The parser of ferry.cfg: a table of keys, each with a function that takes its value. */
 #include "kernel/config.h"
 #include "kernel/string.h"

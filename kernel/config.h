@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* ferry.cfg: what this host is called and which VMs it has. Plain text, one `key value` a line;
  * `vm NAME` begins a VM, to which the keys below it belong. docs/ferry.cfg.md describes every key.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/console.h"
 #include "kernel/lock.h"
 #include "kernel/string.h"

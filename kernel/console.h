@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The console: one serial line that the log and the shell write to, and the shell reads. */
 #pragma once
 #include "kernel/types.h"

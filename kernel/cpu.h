@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the kernel knows of each CPU. A CPU reaches its own through cpu_this(). */
 #pragma once
 #include "kernel/list.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/dirty_log.h"
 
 void dirty_log_add(struct dirty_log *log, const u64 *page, u32 count)

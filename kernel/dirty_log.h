@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Pages of one VM that a CPU has marked dirty in the second-level page table, where it can log them (VMX's PML): the backend
  * adds what its CPUs have logged, the harvester takes it. So a harvest costs what was written, not what there is.
  *

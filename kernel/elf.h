@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The parts of ELF that loaders and the symboliser read (System V ABI, "Object Files"). */
 #pragma once
 #include "kernel/types.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What went wrong, as a small closed set, and why, as a sentence for a person.
  *
  * A function that can fail returns enum err. One whose refusal a user will read also takes a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* printf into a buffer. */
 #include "kernel/string.h"
 

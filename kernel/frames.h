@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Frames: who has each 4 KiB of host memory, and how many use it.
  *
  * A buddy allocator over one array with 24 bytes for every frame. A block of 2^order frames is

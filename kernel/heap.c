@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Small blocks, of a few sizes, cut from frames; large ones are frames. */
 #include "kernel/heap.h"
 #include "kernel/fault_point.h"

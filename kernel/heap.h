@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel's heap: zeroed memory for its own objects. Small sizes come from classes of equal
  * blocks, large ones from whole frames. Any context but a guest's fault path, which must not
  * depend on it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* This host: its configuration and the files that the loader brought. Read-only after start-up. */
 #pragma once
 #include "kernel/boot_info.h"

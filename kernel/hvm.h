@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The contract between a virtual CPU and the CPU's virtualisation: Intel VT-x with EPT or AMD-V
  * with NPT, chosen once at boot. vmm/ knows only this header; arch/x86_64/vmx and svm implement it.
  *

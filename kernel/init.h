@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Start-up steps, by level. A module that has one says so where it is defined; the linker makes
  * the table, and kernel/main.c runs it on the boot CPU in order, after frames, heap and threads are
  * there. No step may fail the boot: it logs what is missing and leaves it off. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/late.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Timers that ran late, and whose fault it was. A CPU that idled or was in a guest when its timer fell due
  * waited for the interrupt: then the machine stood still (firmware, a hypervisor below, an emulator), and
  * its guests missed that time. Else a thread kept the CPU without a yield, which is a fault of Ferry's.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The functions of ISO C that the compiler itself may call. The build host has its own.
  * By words: emulators and older CPUs take one step for each element. */
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A doubly linked list through a member of its elements. */
 #pragma once
 #include "kernel/types.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Spin locks. Interrupts are off in the kernel, and a thread gives up its CPU only where it says
  * so, which it must not do while it holds one.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/log.h"
 #include "kernel/console.h"
 #include "kernel/lock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The log: lines with a time and a level, kept in a ring in memory, and shown on the console from
  * a level on. `log` in the shell prints the ring. Any context, any CPU. */
 #pragma once

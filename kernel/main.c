@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel's start on the boot CPU: the order in which everything comes up. */
 #include "kernel/arch.h"
 #include "kernel/console.h"

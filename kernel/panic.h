@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The end of a host that can no longer be trusted: says why, with registers, a symbolised
  * backtrace and the VM concerned, and stops all CPUs. Never for anything that a guest, a file or the
  * network can cause. */

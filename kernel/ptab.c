@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/ptab.h"
 #include "kernel/frames.h"
 #include "kernel/lock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Page tables: one walker for host paging, EPT and NPT. What an entry looks like is the business of
  * a format (arch/x86_64/cpu/paging.c, vmx/ept.c, svm/npt.c); the tree is the same in all three, and so are where an
  * entry has its frame and how a leaf above level 1 is told from a table:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A limit of how often something may happen: `burst` times at once, and then once in each period (the generic cell rate
  * algorithm). Zeroed before first use; the caller's lock guards it. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The shell on the console: who may add a command, and how.
  *
  * A command is a row of a table that the linker makes, put there by SHELL_COMMAND where its handler is

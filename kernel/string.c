@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/string.h"
 
 bool str_copy(char *to, size_t size, const char *from)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory and text. The mem* and str* names are those of ISO C, with its meaning (on the build host
  * the C library has them); the rest is Ferry's own. Nothing here allocates. */
 #pragma once

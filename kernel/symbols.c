@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/symbols.h"
 #include "kernel/arch.h"
 #include "kernel/elf.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Names for addresses, from the ELF file that the loader left in memory. */
 #pragma once
 #include "kernel/boot_info.h"

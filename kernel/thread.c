@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/thread.h"
 #include "kernel/heap.h"
 #include "kernel/late.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Kernel threads and the scheduler. A thread keeps the CPU until it blocks, sleeps or yields; a
  * guest is left at the latest when its thread's time slice ends, and its thread then yields.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/timer.h"
 #include "kernel/late.h"
 #include "kernel/lock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Time, and callbacks at a time. */
 #pragma once
 #include "kernel/cpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/tlb.h"
 
 bool tlb_arrive(struct hvm_vcpu *v, u32 cpu)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a CPU must forget before it enters a guest: decided here, for both backends, and carried out by them. Pure logic: the
  * unit tests run it over a model of a TLB.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Integers, and addresses that cannot be mixed up.
  *
  * An address belongs to one space, and each space has a one-member struct of its own, so that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/version.h"
 
 #ifndef FERRY_BUILD /* tools/make/version.mk defines it in a checkout */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which build of Ferry this is: the commit that it was made from, with "-dirty" if there was more. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The agent of a host: meets the other hosts, and moves VMs to and from them (VMotion).
  *
  *     agent.c      messages to whom they concern; what becomes of migrations and leases when links come and go

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What this host borrows for one VM: the backing of its REMOTE and CACHED pages.
  *
  * A slot names one frame of the lender's. Its record has the pages that still need it, and the clean copy once there is

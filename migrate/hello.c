@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "migrate/hello.h"
 #include "kernel/string.h"
 #include "kernel/timer.h"

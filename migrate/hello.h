@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How two hosts meet: four datagrams, after which both know that the other has their common key and which boot of it
  * this is, and have two queue pairs' worth of addresses. The host whose name comes first begins.
  *

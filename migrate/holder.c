@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Who holds a VM. A host that was restarted does not know what became of its VMs: before it starts one, every peer has
  * said that it does not hold that VM, or the operator that the peer is off.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The agent in the hypervisor: its thread, datagrams, and VMs as it wants them. */
 #include "migrate/host.h"
 #include "drivers/net/ip/ip.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The agent of this host, on a thread of its own. */
 #pragma once
 #include "migrate/agent.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The target's side of a migration: grants, what pages hold, hand-off. */
 #pragma once
 #include "drivers/net/verbs.h"

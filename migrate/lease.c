@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "migrate/lease.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"

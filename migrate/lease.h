@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What this host lends: frames that a VM which moved away still shows. Each has a slot, and a user more, so that nobody
  * here writes it. Slots lie behind keys, a chunk of them behind each; a chunk's key ends with its last slot. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A link: the queue pairs between this host and another for one session. Queue pair 0 carries control messages, the
  * others data. Both WRITEs and READs go from and to frames where they lie (the domain's local DMA key); a frame that is
  * given to link_write or link_read is the link's until the work's `done`: it has a user more.

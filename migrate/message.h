@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Control messages between the agents of two hosts: fixed little-endian layouts behind one header, each with a sequence
  * number and a MAC. They go by SEND over the control queue pair of a link, in order. What comes is checked here before
  * anybody looks at it: form and lengths by message_check, indices by whoever knows their limits. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "migrate/outgoing.h"
 #include "kernel/arch.h"
 #include "kernel/heap.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The source's side of a migration: offer, rounds, stop, hand-off. */
 #pragma once
 #include "kernel/frames.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which pages of a VM that moves go how. Every page is looked at once in a round, in the first because it has content, later
  * because something was written or happened to it; how it went the last time is remembered in 4 bytes.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Other hosts: the hello, and the link that comes of it. */
 #include "kernel/arch.h"
 #include "kernel/log.h"

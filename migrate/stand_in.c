@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "migrate/stand_in.h"
 #include "kernel/heap.h"
 #include "kernel/list.h"

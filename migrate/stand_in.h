@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM of this host that is off makes way for the same one, which comes running from another host. If that does not arrive
  * after all, it is there again. By the agent's thread. */
 #pragma once

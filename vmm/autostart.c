@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The VMs of ferry.cfg: all are made at start-up, and those with `autostart yes` run, once it is known that no other host has
  * them. */
 #include "kernel/host.h"

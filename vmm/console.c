@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/console.h"
 #include "kernel/string.h"
 #include "kernel/thread.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM's serial line, seen from the host: what the guest has written lately, and what is to be typed at
  * it. Guarded by the VM's lock. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/cpuid.h"
 #include "vmm/layout.h"
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a VM's vCPUs see in CPUID: an allow-list, made once per VM from what the host has.
  *
  * The policy is plain data, which travels with the VM. A bit is shown only where a rule below

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a VM was given on another host, against what this one can give. */
 #include "vmm/cpuid.h"
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What each exit means to the VM: one row an exit. */
 #include "kernel/arch.h"
 #include "kernel/log.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/guest_clock.h"
 
 /* The shift brings the rate to between 1 and 2 GHz, where the multiplier uses all of its 32 bits. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How a guest reckons nanoseconds from its TSC, by what kvmclock told it (Linux, Documentation/virt/kvm/x86/msr.rst):
  *
  *     ns = clock.ns + ((tsc - clock.tsc) << shift) * mul >> 32

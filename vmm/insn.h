@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Instructions that touch a device's memory: decoding, addressing, execution.
  *
  * A guest's access to a device leaves the guest with an address but not with the instruction's

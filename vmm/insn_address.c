@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/insn.h"
 
 enum insn_mode insn_mode(const struct hvm_mode *m, u64 rflags)

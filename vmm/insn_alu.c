@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/insn_alu.h"
 
 #define RFLAGS_RESULT (RFLAGS_PF | RFLAGS_ZF | RFLAGS_SF)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the instructions of vmm/insn.h compute, apart from where operands come from. For
  * insn_exec.c alone. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/insn.h"
 #include "vmm/insn_alu.h"
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/insn_table.h"
 
 /* Opcode maps: SDM 2D appendix A.3 (tables ), groups A.4 (table A-6). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The opcode tables of the decoder: what each opcode byte is, and what follows it. For
  * insn_decode.c alone. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The clock that the guest reads without an exit, in KVM's layout: guest_clock.h. It runs at the calibrated rate, and
  * stands still while the VM does. */
 #include "kernel/arch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Where things are in the machine that a guest sees. Loaders, device models, ACPI tables and the
  * Pmap all take their addresses from here.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Accesses to addresses without RAM: the instruction is found, and carried out against the device models. An
  * address that no device has reads all ones and swallows writes, as a PC's bus does. */
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The MSRs that a guest has: an allow-list. Any other raises #GP, as where there is none. Those that the
  * hardware or the backend switches without an exit do not come here. */
 #include "kernel/arch.h"

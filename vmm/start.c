@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Where a VM begins: the state of a vCPU at reset, what a start-up IPI makes of it, and the guest's first
  * memory contents. */
 #include "kernel/host.h"

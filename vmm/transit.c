@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM between two hosts: held for a hand-off, and made to receive one. */
 #include "kernel/lock.h"
 #include "kernel/log.h"

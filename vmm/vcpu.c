@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A vCPU's thread: waits while there is nothing to run, delivers what is due, enters the guest, handles
  * the exit. */
 #include "kernel/heap.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The life of a VM: made, started, paused, stopped, destroyed. */
 #include "vmm/vm.h"
 #include "kernel/frames.h"

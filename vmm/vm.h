@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A virtual machine and its vCPUs: what they consist of, and what can be done to them.
  *
  * Each vCPU is a kernel thread. Device models, the VM's state and its clock are guarded by the VM's

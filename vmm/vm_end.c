@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The end of a VM, and who may still hold a pointer to it.
  *
  * A VM is taken from the list, then its threads end, then all that it has is given back but the struct itself and its

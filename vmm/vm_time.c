@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Guest time: host time and TSC with an offset each, and standing still while the VM does not run. */
 #include "vmm/vm.h"
 

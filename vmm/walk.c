@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/walk.h"
 
 #define ENTRY_P  BIT(0)

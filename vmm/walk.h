@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A walk of the guest's own page tables, for what Ferry reads and writes in a guest's name. It does
  * as the CPU does: the same faults with the same codes, accessed and dirty bits included
  * (SDM 3A 4, APM 2 5).

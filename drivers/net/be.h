@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Big-endian integers of the wire: types of their own, made of bytes, so that one cannot be used as
  * a number by mistake and a struct of them needs neither packing nor alignment. Anyone may use it. */
 #pragma once

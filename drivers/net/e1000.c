@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Intel 82540EM, which QEMU and Bochs have, polled. Numbers in brackets are sections of Intel's "PCI/PCI-X
  * Family of Gigabit Ethernet Controllers Software Developer's Manual" (317453-006).
  *

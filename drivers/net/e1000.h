@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Registers and descriptors of Intel's 8254x (317453-006, chapters 3 and 13). For e1000.c. */
 #pragma once
 #include "kernel/err.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Ethernet NICs: what a driver offers, and what is built on it.
  *
  * A NIC has a thread that polls it, hands each frame to one receiver, and gives the services (IP, soft-RoCE)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The network of this host: what starts it, and the commands `net` and `ping`. */
 #include "drivers/net/ip/ip.h"
 #include "kernel/console.h"

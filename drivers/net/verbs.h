@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* RDMA verbs: what Ferry asks of an RDMA device, with the names and the semantics of libibverbs (IBTA volume 1,
  * chapters 10 and 11); each call says where it differs. A provider (soft-RoCE, a card) is one const
  * struct verbs_ops, and embeds the objects below in its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/verbs_names.h"
 
 const char *wc_status_name(enum wc_status status)

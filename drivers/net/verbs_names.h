@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The words of libibverbs that Ferry uses, with its values, without the prefix IBV_: completion statuses
  * (ibv_wc_status), work request and completion opcodes, access rights, send flags. Shared by the verbs
  * interface and by the RC engine. Pure data. */

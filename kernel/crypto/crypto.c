@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/crypto/crypto.h"
 #include "kernel/arch.h"
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Message authentication and key derivation, by BearSSL's primitives. For threads: they use the SSE registers
  * (arch_fpu_begin), so they neither nest in other uses of them nor run where a thread must not be.
  *

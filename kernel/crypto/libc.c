@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What Debian's build of BearSSL asks of a C library beyond the compiler's own functions: it was compiled with
  * _FORTIFY_SOURCE and with stack canaries, which it finds at %fs:28h (struct cpu). */
 #include "kernel/panic.h"

@@ -1,2 +1,3 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 #define assert(condition) ((void)0)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What xxhash.h asks of a C library for its streaming interface, which Ferry does not use. */
 #pragma once
 #include <stddef.h>

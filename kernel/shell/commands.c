@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel's own commands. */
 #include "kernel/arch.h"
 #include "kernel/console.h"

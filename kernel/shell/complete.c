@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "kernel/shell/complete.h"
 #include "kernel/console.h"
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Completion with TAB: what may stand at the end of a line, and as much of it as is certain. */
 #pragma once
 #include "kernel/shell/line.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `cpu`: what the CPUs and the threads do. */
 #include "kernel/arch.h"
 #include "kernel/console.h"

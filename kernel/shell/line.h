@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The line editor: bytes of a terminal in, drawing commands for it out. One row of the terminal; a line
  * that is longer slides under it, with < and > where there is more.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A command line cut into words. Blanks separate words; "..." keeps blanks, also in the middle of a word,
  * and in it \" and \\ stand for " and \. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Text on the shell's terminal, 79 characters a line. */
 #include "kernel/console.h"
 #include "kernel/shell.h"

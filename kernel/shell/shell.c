@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The shell's thread: reads lines, runs them. */
 #include "kernel/shell.h"
 #include "kernel/console.h"

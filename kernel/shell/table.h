@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of commands: finding one, running a line, and what `help` prints. It is handed in, so that a
  * test can bring its own. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What this host lends is handed over: by `lend recall`, and before it goes down, when nothing may be on its way. */
 #include "kernel/console.h"
 #include "kernel/init.h"

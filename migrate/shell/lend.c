@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `peers`, `lend` and `borrow`: who is there, and who has what from whom. */
 #include "kernel/console.h"
 #include "kernel/shell.h"

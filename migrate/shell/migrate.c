@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `migrate` and what belongs to it. */
 #include "kernel/console.h"
 #include "kernel/shell.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* ferry.cfg comes from a volume that anyone may have written: whatever it says, what is parsed keeps every
  * promise that the rest relies on. The same for a line of the shell. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes may stand where a driver's commands, queues and doorbells are: the model stays within its memory, answers or
  * ignores, and can be reset. */
 #include <stdlib.h>

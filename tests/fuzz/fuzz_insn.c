@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The instruction decoder and executor, fed with anything:
  *     mode | rflags (2) | CS attributes | REX of the state (4) | 15 bytes of code | registers */
 #include "vmm/insn.h"

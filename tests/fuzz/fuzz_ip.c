@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Whoever is on the wire may send anything: a sequence of frames, each with its length in front, to a stack that
  * listens, answers and resolves. No frame is misread, no buffer is lost, and what is counted adds up. */
 #include <stdlib.h>

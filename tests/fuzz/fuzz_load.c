@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The loaders of guest kernels, fed with anything; what they write must stay inside the VM. Guests
  * rarely look like kernels by chance, so the first byte says what to repair in the input. */
 #include "vmm/load/image.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What another host says first, before anything is known of it: hellos and control messages. Whatever the bytes are, nothing
  * outside them is read, and a message that is taken has the elements that it says it has. The first byte chooses whether
  * they are sealed as the peer would do it, so that the form is looked at behind the MAC, too. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A peer that has the key, and says what it likes: any message, with any content, in any phase of a migration to or from the
  * host that hears it. That host must not fall over; its own VM is as it was; what comes to it ends; and every user of its
  * frames is known then.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes may stand where a card writes completions, at any time between posting, polling, resetting and leaving. Work is
  * told of at most once, in its order, to the queue that it was posted to; a receive never has more bytes than room; nothing
  * outside of the queues is touched. */

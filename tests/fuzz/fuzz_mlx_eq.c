@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes may stand where a card writes events. Each is taken once, in its place, at most a lap in one look; the card hears
  * how far; and pages that it wants or gives back by the billion are not more than can be said. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What comes to the port of the RDMA exchange is anybody's: it is refused with a sentence, or reads as it is written. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Any frame may come from the line: what the parser takes lies within the frame, keeps the sizes that the engine
  * relies on, and is built again as it came. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A peer that sends what it likes, in every state: memory outside the one region that it may change stays as it
  * was, work completes at most once, and each packet takes bounded time. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The state of a VM comes from another host: whatever is changed in a good one is refused, or gives a machine that runs,
  * and whose state goes out and in again as the same bytes. The input is a list of changes: offset, value. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Makes mlx_wqe.txt: work queue elements as rdma-core's public header has them (infiniband/mlx5dv.h of Debian's
  * libibverbs-dev 44.0), by its inline functions where it has some and by its structs else. Nothing of Ferry is in it. Bits
  * that the header does not name are from Linux's include/linux/mlx5/device.h and mlx5_ifc.h, and marked so.

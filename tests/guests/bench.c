@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Round trips to Ferry and back, by the TSC. Where the emulator's clock counts instructions, these are instructions:
  * Ferry's, and a handful of the loop's own. */
 #include "tests/guests/lib/guest.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Every vCPU loops for ever with interrupts off: neighbours and the shell must get their turn. */
 #include "tests/guests/lib/guest.h"
 

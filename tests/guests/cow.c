@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Has pages that are all the same, and writes one word of each when a key is typed: what a copy on write costs, by the TSC.
  * Before that the host is told to share them. */
 #include "tests/guests/lib/guest.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Control registers: what is reserved raises #GP, what is legal works, what this machine lacks is #UD. */
 #include "tests/guests/lib/guest.h"
 #include "kernel/hvm.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Hits a data breakpoint in the #DB handler itself, each delivery inside the one before. The host keeps its
  * interrupts, the guest goes on. */
 #include "tests/guests/lib/guest.h"

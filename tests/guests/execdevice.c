@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs code where the local APIC is: the VM stops and says so. */
 #include "tests/guests/lib/guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fills vector registers, MXCSR and DR0 to DR3 with a pattern of its own, halts and works, and finds them as they were:
  * several such VMs, and vCPUs, run side by side. */
 #include "tests/guests/lib/guest.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Halts with interrupts off: nothing can wake it, so the VM stops and says so. */
 #include "tests/guests/lib/guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Says what it was given: command line, memory map, modules. Works in 4 MiB. */
 #include "tests/guests/lib/guest.h"
 

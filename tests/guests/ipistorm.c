@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Two vCPUs send each other, and themselves, interrupts as fast as they can. */
 #include "tests/guests/lib/guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Interrupts by every way that a PC has them. */
 #include "tests/guests/lib/guest.h"
 

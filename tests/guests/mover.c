@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Uses its memory as a program does that is to be moved: finds each page as it left it, and changes some, at a pace. Of
  * option "same" MiB all guests have equal content, which is only read until "write" asks for writes to it, too. */
 #include "tests/guests/lib/guest.h"

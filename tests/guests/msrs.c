@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads every MSR of the ranges that exist, and writes odd values to those that it does not live on: each answers or
  * raises #GP, and those that Ferry does not list raise #GP. */
 #include "tests/guests/lib/guest.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Touches addresses where no memory is, by many instructions: reads give ones, writes go nowhere. */
 #include "tests/guests/lib/guest.h"
 

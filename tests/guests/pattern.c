@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fills all its memory with a pattern made of each word's address, and finds it again. */
 #include "tests/guests/lib/guest.h"
 

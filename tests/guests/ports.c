@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads and writes every I/O port, in all sizes, and by string instructions with good and bad memory. No port but
  * those that end the VM by design may do more than answer. */
 #include "tests/guests/lib/guest.h"

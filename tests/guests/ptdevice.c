@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Has a page table in the IOAPIC's page: the VM stops and says so. */
 #include "tests/guests/lib/guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Page tables that lead to themselves, and a device reached through them: an ordinary mapping to the CPU, and Ferry's
  * own walks end. */
 #include "tests/guests/lib/guest.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Two vCPUs write pages that are equal to many others, and find in them what they wrote, while Ferry's scanner merges
  * them under their hands, for `rounds` rounds and on until a key is typed. Each vCPU has every second page; contents are few, and some are zero. */
 #include "tests/guests/lib/guest.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Resets itself by each way that a PC has, one a boot, and counts the boots in CMOS memory, which stays. */
 #include "tests/guests/lib/guest.h"
 

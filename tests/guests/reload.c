@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fills everything that a machine keeps with patterns, lets timers run on, and looks at all of it again and again while
  * its state is taken out and in from outside (`vm reload`). A line on COM1 begins the second part, which runs inside an
  * NMI handler with another NMI pending; a second line ends it. vCPU 1 sleeps and is woken; vCPU 2 waits for its SIPI. */

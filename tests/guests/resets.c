@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Resets itself as fast as it can. */
 #include "tests/guests/lib/guest.h"
 

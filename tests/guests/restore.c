@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Two vCPUs that exit and load x87 state as fast as they can: what an emulator of SVM may mix up. */
 #include "tests/guests/lib/guest.h"
 

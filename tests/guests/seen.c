@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One vCPU reads a page that is shared, over and over, while the other writes it and then raises a flag: who has seen the flag must
  * see what was written. The copy is in another frame, so a CPU that still remembers the old one shows what was there before.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Exits that fall between STI and the instruction behind it, while a tick is due, lose nothing. The tick is one-shot
  * and nothing else interrupts this guest: one that is lost stays lost. */
 #include "tests/guests/lib/guest.h"

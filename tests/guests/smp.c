@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* All vCPUs at once: an atomic counter, the TSC, and interrupts from each to the next. */
 #include "tests/guests/lib/guest.h"
 

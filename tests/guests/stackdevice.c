@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Takes an exception with its stack in the local APIC's page: the VM stops and says so. */
 #include "tests/guests/lib/guest.h"
 

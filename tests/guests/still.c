@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fills its memory with pages of a few contents, waits until a key is typed, and finds them again. */
 #include "tests/guests/lib/guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A fault with no IDT to deliver it: the VM stops as by a triple fault. */
 #include "tests/guests/lib/guest.h"
 

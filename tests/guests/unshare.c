@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fills its memory with pages that are all the same, makes every page different when a key is typed, and finds that each says
  * what was written when another is. */
 #include "tests/guests/lib/guest.h"

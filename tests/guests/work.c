@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Rewrites its memory page by page, for ever, and says how far it gets in each INTERVAL of its clock. With the argument "equal" its
  * pages have 64 contents, which are found to be shared and written again; else each has its own. */
 #include "tests/guests/lib/guest.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Who may start a VM, as migrate/holder.c does it: three hosts, on the first of which it runs. The others may
  * want to start it, each may move it to another one, and one may lose its power and start again. The hand-off of a move is one step here; it is proved in handoff.pml.
  *

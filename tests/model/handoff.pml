@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The hand-off of a VM, as migrate/outgoing.c, incoming.c, agent.c and peer.c do it: one migration from host S to host T,
  * from the last round on. Links break and come back at any moment, either side may cancel, and either host may lose its
  * power and start again with a new incarnation; each so many times. The pages themselves are the simulator's.

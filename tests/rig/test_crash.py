@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Hosts whose power is cut while a VM moves between them, at any moment: at most one of them runs it, with every byte in
 its place, or says what was lost; and they go on with each other when both are up again."""
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Bare guests: what a machine must do, and what a hostile guest may try. tests/guests has them."""
 import re
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The HCA model (tools/hca), judged by Linux's own mlx5 drivers and by Debian's RDMA tools."""
 import re
 import subprocess

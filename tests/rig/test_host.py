@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The host itself: boot, configuration, shell, panic, leaving."""
 import re
 import signal

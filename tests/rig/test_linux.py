@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Stock Debian kernels, unmodified, as guests."""
 import functools
 import re

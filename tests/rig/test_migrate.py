@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """VMs move between two hosts and back, over soft-RoCE."""
 import re
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """VMs move between two hosts with mlx5 cards: Ferry's own driver, on the model of a card (tools/hca), which refuses what a
 driver must not do."""
 import re

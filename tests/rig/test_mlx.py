@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Ferry's own driver of the card, on the HCA model: Linux judges the model (test_hca.py), the model judges the driver."""
 import re
 

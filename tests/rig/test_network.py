@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Hosts on a wire: each other, and a stock Linux whose stack is not ours."""
 import random
 import re

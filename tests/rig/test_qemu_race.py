@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """QEMU's race of CPU 0's SVM state (tools/rig/qemu_ignne.c): it shows without the repair, and is gone with it."""
 import time
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """RDMA over the wire: two hosts reach each other's memory, on a good line and on bad ones."""
 import re
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A VM's state is saved, thrown away and loaded again under the guest, which must not notice: `vm reload`."""
 import re
 

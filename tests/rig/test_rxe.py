@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """RDMA between a Ferry host and Linux's rdma_rxe, in both directions, judged by a program on libibverbs (tests/rxe)."""
 import re
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Equal pages share a frame, and nobody notices."""
 import re
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Several VMs on few CPUs: nobody starves, and who does nothing costs nothing."""
 import re
 import time

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The matrix: every operation at the sizes where packets begin and end, with its data, and what must be refused. */
 #include <arpa/inet.h>
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include <linux/netlink.h>
 #include <rdma/rdma_netlink.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A Linux program on libibverbs that speaks Ferry's exchange (docs/rdma-exchange.md), written from the document and
  * without Ferry's code: Linux's rdma_rxe judges ours by it. Runs in a guest of the rig, linked statically.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory for insn_execute in the tests: an array, with a log of what was asked of it, and answers to
  * order. The order of reads and writes is checked on the way. */
 #pragma once

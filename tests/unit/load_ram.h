@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Guest memory for the tests of the loaders: 64 MiB of address space in an array, of which a VM has
  * a part. A write outside RAM and the ROM area fails the test. */
 #pragma once

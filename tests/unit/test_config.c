@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* ferry.cfg: every key, every way to get it wrong, and text as editors leave it. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The console's lines and input, and the log. */
 #include <string.h>
 #include "unit.h"

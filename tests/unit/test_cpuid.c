@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The CPUID policy over made-up hosts. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/cpuid_compare.c: what keeps a VM of one host from running on another. */
 #include <string.h>
 #include "unit.h"

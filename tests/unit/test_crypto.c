@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* MACs and key derivation against the vectors of RFC 4231 and RFC 5869. */
 #include <string.h>
 #include "fake/fake.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The e1000 driver against a card of registers and rings, as Intel's manual has them (317453-006). */
 #include <string.h>
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A NIC's thread: who has a turn, when it sleeps, and what is padded. */
 #include "unit.h"
 #include "fake/ether.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/exits.c: what an exit does to an event that was on its way. */
 #include "unit.h"
 #include "fake/fake.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel's own use of the SSE registers. */
 #include "unit.h"
 #include "arch/x86_64/cpu/cpu_arch.h"

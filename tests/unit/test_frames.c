@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The frame allocator against a simple model, and where it must refuse. */
 #include <string.h>
 #include <sys/mman.h>

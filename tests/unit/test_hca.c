@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The HCA model by the words of its interface: what it refuses, and with what; and work between two of its queue
  * pairs. Stock Linux judges the rest (tests/rig/test_hca.py). */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Hellos: whose nonce is fresh, and that a session is opened once. */
 #include <string.h>
 #include "fake/fake.h"

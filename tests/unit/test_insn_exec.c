@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Execution: the same instruction is carried out by insn_execute and by the CPU itself (64-bit
  * mode), with the same registers, flags and memory, and both must end alike. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The rules of execution that the CPU cannot show us in 64-bit user mode: faults, the REP forms, and
  * 16- and 32-bit code. */
 #include "insn_model.h"

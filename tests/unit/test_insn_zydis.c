@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The decoder against Zydis: what both decode must agree in length, operand size, memory operand
  * and immediate; what Ferry decodes, Zydis must decode. Random bytes biased to known opcodes, from
  * a fixed seed. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* IPv4 over a NIC that remembers: two stacks, whose frames the test carries. */
 #include "unit.h"
 #include "fake/ether.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/dev/irqchip.h: where messages go, and how lines become vectors. */
 #include "tests/unit/unit.h"
 #include "vmm/dev/irqchip.h"

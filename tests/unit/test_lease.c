@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Leases: slots of frames that are lent. (What lies behind keys, and what a peer does with them: tests/sim/migrate.) */
 #include "fake/fake.h"
 #include "kernel/arch.h"

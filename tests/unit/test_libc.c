@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* kernel/libc.c under other names, beside the build host's own. */
 #include "tests/unit/unit.h"
 

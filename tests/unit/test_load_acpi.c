@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The ACPI tables: they are found from the RSDP as an operating system finds them, their sums are
  * 0, and iasl takes each apart without complaint. */
 #include "load_ram.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The Linux loader, with a small file made to look like a bzImage, then with each field wrong. */
 #include "load_ram.h"
 #include "vmm/load/linux.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The Multiboot loader and the look at what a file is. */
 #include "load_ram.h"
 #include "kernel/elf.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One merge, with a guest that writes at every moment at which it could go wrong. */
 #include <string.h>
 #include "unit.h"

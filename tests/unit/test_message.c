@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Control messages: what is sealed is accepted once, and nothing else is; what they say is read within their bounds. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The mlx5 driver's commands against the model of a card, in this process. */
 #include <string.h>
 #include "fake/fake.h"

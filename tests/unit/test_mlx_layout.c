@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What cards and drivers hand to each other, against rdma-core's own header. */
 #include <infiniband/mlx5dv.h>
 #include <string.h>

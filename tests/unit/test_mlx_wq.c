@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The driver's queues on the model of a card, which refuses what a manual does not allow; and completions that no card would
  * write. Memory is shared as with a real card; what the driver writes to a UAR's page is handed to the model. */
 #include <stdlib.h>

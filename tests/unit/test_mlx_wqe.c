@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Work queue elements, against vectors made with rdma-core's own header (tests/golden/mlx_wqe.txt). The ring has 32 blocks and
  * each WQE begins at the last but one, so that long ones go round its end. */
 #include <stdio.h>

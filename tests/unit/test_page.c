@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The states of a page: every pair is allowed or prohibited, and says why not. */
 #include "unit.h"
 #include "vmm/memory/page.h"

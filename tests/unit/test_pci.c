@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Finding PCI devices, in a configuration space that the test makes up. */
 #include <string.h>
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/dev/pit.h, by what Linux's TSC calibration and clock events do to it. */
 #include "tests/unit/unit.h"
 #include "vmm/dev/pit.h"

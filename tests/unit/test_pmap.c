@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest's memory: first touch, copy on write, pages in flight, memory that runs out. */
 #include <string.h>
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The page-table walker with each of its three entry formats. */
 #include <string.h>
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Limits of how often something may happen. */
 #include "unit.h"
 #include "kernel/rate.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The end that asks: which answers it takes. What it asks for is answered by the test. */
 #include <string.h>
 #include "drivers/net/rdma/client.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The text by which two ends of an RDMA connection find each other. */
 #include <string.h>
 #include "unit.h"

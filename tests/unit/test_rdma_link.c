@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a connection leaves behind when its device does not let go in time. The device is the test's. */
 #include <stdlib.h>
 #include "drivers/net/ip/ip.h"

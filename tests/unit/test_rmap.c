@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The reverse map: which pages show a shared frame, against a model that remembers what was done. */
 #include <string.h>
 #include "unit.h"

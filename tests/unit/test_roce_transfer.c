@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Everything that one queue pair can do to another, over a line that may lose what the test says. */
 #include <stdlib.h>
 #include <string.h>

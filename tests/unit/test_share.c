@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Page sharing, with guests whose vCPUs remember translations until they are shot down. */
 #include <string.h>
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Commands: cutting a line, finding and running, help, and completion, with a table of the test's own. */
 #include <string.h>
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The line editor, seen on a terminal. */
 #include <string.h>
 #include "unit.h"

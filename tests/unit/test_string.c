@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* kernel/string.h: numbers, sizes, distances, printf; the printf of the build host is the oracle. */
 #include <stdio.h>
 #include "tests/unit/unit.h"

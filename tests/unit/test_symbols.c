@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Names for addresses, from an ELF file in memory. */
 #include <string.h>
 #include "unit.h"

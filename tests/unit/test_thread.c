@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The scheduler with real switches of stacks, on one CPU whose time only the test moves. */
 #include <stdio.h>
 #include <string.h>

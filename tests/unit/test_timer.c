@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Timers of one CPU, over a clock that only the test moves. */
 #include <stdio.h>
 #include <string.h>

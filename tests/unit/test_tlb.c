@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What CPUs remember of guests' memory and must forget: the backends' logic over a model of a TLB. Each test has a part
  * that leaves one thing out, and sees the guest read what is no longer its own. */
 #include <string.h>

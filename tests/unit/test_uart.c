@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/dev/uart.h, by what Linux's 8250 driver does to it. */
 #include "tests/unit/unit.h"
 #include "vmm/dev/uart.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Misuse of the verbs is refused, and changes nothing. */
 #include <string.h>
 #include "fake/roce_world.h"

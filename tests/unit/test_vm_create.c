@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The arguments of `vm create`. */
 #include <string.h>
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/vm_end.c: the end of a VM, and pointers to it that are older. */
 #include <string.h>
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM is made and ended, and each allocation on the way fails once. */
 #include <string.h>
 #include "fake/fake.h"

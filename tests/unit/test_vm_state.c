@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/state: a VM's whole state goes out and in again, and nothing else goes in. */
 #include <stdlib.h>
 #include <string.h>

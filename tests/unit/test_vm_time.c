@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/vm_time.c: when the host must wake a guest that is younger or older than the host itself. */
 #include "unit.h"
 #include "fake/fake.h"

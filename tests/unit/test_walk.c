@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* guest_walk over small page tables in an array. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What every unit test includes: cmocka with its own needs, and Ferry's types. */
 #pragma once
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Writes a pcap of two hosts between which every opcode is seen, for others to judge:
  *
  *     roce-capture FILE */

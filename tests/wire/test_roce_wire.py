@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Our RoCEv2 packets as others read them: tshark finds none malformed, scapy computes each ICRC."""
 import subprocess
 from pathlib import Path

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* BAR 0: the initialization segment, the MSI-X table, and user access regions with their doorbells. */
 #include "tools/hca/hca.h"
 

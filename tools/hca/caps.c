@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Capabilities (mlx5_ifc.h: cmd_hca_cap and its kin): what this card has, as a table, and what of it a driver may set. */
 #include "tools/hca/commands.h"
 

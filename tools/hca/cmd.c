@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command queue: entries of 64 bytes, inputs and outputs in them and in chains of mailbox blocks (manual, command
  * interface; mlx5_ifc.h has cmd_in and cmd_out). */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of commands, and what is checked of all of them alike: opcode, lengths, order, reserved bits. */
 #include "tools/hca/commands.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The handlers of commands, for the table in command.c; each is in the file of its kind of object. */
 #pragma once
 #include "tools/hca/hca.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Completion queues (manual, completion queues; mlx5_ifc.h: cqc; mlx5dv.h: mlx5_cqe64). */
 #include "tools/hca/commands.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The RC engine's owner: what it asks for (rc.h), its queue pairs' turns, and frames from the wire. */
 #include "tools/hca/hca.h"
 

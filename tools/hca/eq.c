@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Event queues (manual, event queues; mlx5_ifc.h: eqc, create_eq_in). */
 #include "tools/hca/commands.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Faults by option, or at run time over the control socket. */
 #include <stdlib.h>
 #include <string.h>

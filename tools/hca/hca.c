@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The card as a whole: what it is after power-on, its order of states (manual, initialization), and its turns. */
 #include <stdlib.h>
 #include "tools/hca/commands.h"

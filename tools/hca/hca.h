@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Between the files of the HCA model: what a card is made of. One thread; nothing waits.
  *
  *     main.c proxy.c     QEMU's end: its requests, its memory, interrupts over its qtest socket

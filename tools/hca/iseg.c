@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The initialization segment: where the driver and the card meet first, and where the card says how it is. */
 #include "tools/hca/hca.h"
 

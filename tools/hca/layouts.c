@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Tables of the layouts' fields: which bits are reserved, and names for the log. */
 #include <stdlib.h>
 #include "tools/hca/hca.h"

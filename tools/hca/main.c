@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The HCA model's process: makes the sockets, starts QEMU with them, and turns around what happens on them. */
 #include <errno.h>
 #include <getopt.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Access to the host's memory, as the card has it: by addresses that the driver named. */
 #include <stdlib.h>
 #include "tools/hca/hca.h"

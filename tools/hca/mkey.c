@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory keys (mlx5_ifc.h: mkc): physical addresses, MTTs, and lists of other keys (KLM). Every access goes by
  * mkey_translate. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* MSI-X: the table is in BAR 0; QEMU's proxy device carries no messages, so they are written into the machine over its
  * qtest socket. */
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Numbers of objects, who names whom, and that nothing ends while it is named. Kinds that a driver looks up in one
  * table have numbers apart. Numbers go round, so that one does not come back soon. */
 #include <stdlib.h>

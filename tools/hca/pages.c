@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Pages that the driver gives to firmware (QUERY_PAGES, MANAGE_PAGES). They are filled, and looked at when they go
  * back: who wrote to them meanwhile is found out. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Configuration space: a ConnectX-5 with one 32-bit BAR and MSI-X, which is all that QEMU's proxy device carries. */
 #include "tools/hca/hca.h"
 

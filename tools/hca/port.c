@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The port: its state, its registers, the vports' contexts, RoCE addresses. */
 #include "tools/hca/commands.h"
 

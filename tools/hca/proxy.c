@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* QEMU's end of `x-pci-proxy-dev` (its multi-process protocol): configuration and BAR accesses as calls, each answered at
  * once; the machine's memory as file descriptors. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Queue pairs (mlx5_ifc.h: qpc, ads): made, taken through their states, rung. RC's are the engine's; others go through
  * the same states, and execute only what needs no peer. */
 #include <stdlib.h>

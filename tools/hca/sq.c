@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Ethernet's send queues (mlx5_ifc.h: sqc, wq), as far as a stock driver needs them: NOPs are executed, frames complete and
  * go nowhere. */
 #include <stdlib.h>

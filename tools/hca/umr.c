@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* UMR: a key's context and translations are changed by a work queue element (mlx5dv.h: mlx5_wqe_umr_ctrl_seg,
  * mlx5_wqe_mkey_context_seg). */
 #include <stdlib.h>

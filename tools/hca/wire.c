@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The wire: frames as datagrams of a unix socket, as QEMU's `-netdev dgram` has them; those to the card itself go
  * round inside. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Work queue elements (mlx5dv.h): read from the queues, checked, and handed to the engine or executed here; then
  * completions, in order. */
 #include "tools/hca/hca.h"

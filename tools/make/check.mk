@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # What can be found without running anything. Each part can be made alone, and says what would help.
 CHECK_DIRS := arch kernel vmm drivers migrate tests tools/hca
 CHECK_C := $(sort $(shell find $(CHECK_DIRS) -name '*.[ch]' 2>/dev/null))
@@ -9,8 +10,8 @@ CHECK_JOBS ?= 2
 header_flags = $(if $(filter tests/% tools/%,$1),$(HOST_CFLAGS) -Itests/unit,$(if $(filter arch/x86_64/boot/%,$1),$(EFI_CFLAGS),$(KERNEL_CFLAGS)))
 header_check = echo '\#include "$1"' | $(CC) $(call header_flags,$1) -fsyntax-only -x c - || bad=1;
 
-.PHONY: check check-format check-headers check-layers check-mutants check-cppcheck check-tidy format
-check: check-layers check-mutants check-headers check-cppcheck check-tidy check-format ## style, layers, static analysis
+.PHONY: check check-format check-headers check-layers check-licence check-mutants check-cppcheck check-tidy format
+check: check-layers check-licence check-mutants check-headers check-cppcheck check-tidy check-format ## style, layers, static analysis
 
 check-format:
 	@echo "  CHECK format"; clang-format --dry-run -Werror $(CHECK_C) || \
@@ -25,6 +26,12 @@ check-headers:
 
 check-layers:
 	@echo "  CHECK layers"; tools/check-layers
+
+# Prose and data have no place for it.
+check-licence:
+	@echo "  CHECK licence"; ! git ls-files | grep -vE '\.(md|txt|svg|dict|cfg)$$|^LICENSE$$|/?\.(gitignore|clang-.*)$$' | \
+	    xargs grep -L 'SPDX-License-Identifier: BSD-2-Clause' | grep . || \
+	    { echo 'check-licence: the files above lack their line "SPDX-License-Identifier: BSD-2-Clause"'; false; }
 
 check-mutants:
 	@echo "  CHECK mutants"; tests/sim/migrate/mutants --check || \

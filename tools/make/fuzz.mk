@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Fuzzing: every tests/fuzz/fuzz_*.c is one libFuzzer program over the hypervisor's own sources,
 # compiled by clang with coverage, ASan and UBSan. New inputs are kept in build/fuzz/corpus.
 FUZZ_CC := clang

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Bare-metal test guests: each tests/guests/NAME.c becomes build/guests/bare/NAME.elf, 64-bit code in the 32-bit
 # ELF file that Multiboot wants.
 BARE_C := $(sort $(wildcard tests/guests/*.c))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The model of a card: a process of the build host, with the RC engine's own sources.
 HCA_C := $(sort $(wildcard tools/hca/*.c))
 HCA_OBJ := $(HCA_C:%.c=$(B)/fast/%.o)

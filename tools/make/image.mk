@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The UEFI loader, and boot volumes.
 EFI_CFLAGS := -std=gnu11 -O2 -g $(WARN) -Wno-error=cpp -I. -isystem /usr/include/efi \
               -isystem /usr/include/efi/x86_64 -ffreestanding -fpic -fshort-wchar -mno-red-zone \

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The kernel image: build/ferry.elf (symbols, no debug information) from every .c and .S below the
 # folders of the hypervisor proper.
 KERNEL_DIRS := arch/x86_64/boot/entry arch/x86_64/cpu arch/x86_64/vmx arch/x86_64/svm \

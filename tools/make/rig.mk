@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Hosts to run and to test on.
 # rdma_rxe with what it needs, in the order in which they are loaded, and the NIC's driver.
 MODULES := udp_tunnel ip6_udp_tunnel ib_core ib_uverbs crc32_generic rdma_rxe e1000

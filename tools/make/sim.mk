@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The packet-level simulation of two hosts with soft-RoCE: seeds that replay. `make sim FIRST=77 SEEDS=1 VERBOSE=-v`
 # shows one again.
 SEEDS ?= 2000

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Unit tests: every tests/unit/test_*.c is one cmocka program, linked with whatever it needs from
 # the hypervisor's own sources compiled for the build host, under ASan and UBSan.
 HOST_DIRS := kernel vmm drivers migrate tools/hca arch/x86_64/vmx arch/x86_64/svm \

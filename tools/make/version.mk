@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # The build's name, from git; only kernel/version.c depends on it.
 FERRY_BUILD := $(shell git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown)
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # What Ferry puts on the wire, judged by tshark and scapy.
 $(B)/wire/roce-capture: tests/wire/capture.c $(B)/host/libferry.a
 	@mkdir -p $(@D)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """How each kind of host is started: QEMU with SVM and NPT, or Bochs with VMX and EPT.
 
 An emulator is a child of this process, dies with it, and has its serial line on a socket. Nothing here

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """What guests' memory shows, by the NPT page tables in an image of an AMD host's memory. Knows nothing of how Ferry shares."""
 import collections
 import hashlib

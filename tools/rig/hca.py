@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A stock Linux with the HCA model (tools/hca) as its card, and Debian's own RDMA tools.
 
     with HcaLinux(card=wire.end()) as linux:

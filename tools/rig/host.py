@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A Ferry host for tests: boots it from UEFI, types at its shell, reads its guests' consoles.
 
     with Host("amd", files={"hello.elf": path}) as host:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A stock Linux in plain QEMU, without Ferry, on a wire: somebody else's network stack, to judge ours.
 
     with Linux(nic=wire.end()) as linux:

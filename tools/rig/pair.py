@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Two hosts that know each other, on a wire; and what is done with VMs that move between them."""
 import contextlib
 import re

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Preloaded into QEMU by the rig: cpu_clear_ignne() returns at once.
  *
  * In QEMU every vCPU thread that loads x87 state (FXRSTOR, XRSTOR, FRSTOR, FLDENV) calls it, and it clears a bit of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A wire between emulators: Ethernet frames in, frames out, with faults from a seed, and a capture.
 
     with Wire(folder, loss=5, seed=1) as wire:

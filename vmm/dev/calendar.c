@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/dev/calendar.h"
 
 #define DAY            86400

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Dates of the Gregorian calendar, and seconds since 1970-01-01 00:00:00. */
 #pragma once
 #include "kernel/types.h"

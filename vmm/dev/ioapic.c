@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/dev/ioapic.h"
 #include "kernel/string.h"
 

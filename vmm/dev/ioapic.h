@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* An IOAPIC with 24 pins (Intel 290566-001), version 20h: with the EOI register of later ones.
  * Polarity is kept and not used: lines are virtual, true is asserted.
  *

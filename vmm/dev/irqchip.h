@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The interrupt controllers of one virtual machine, wired as on a PC:
  *
  *     GSI 0 (PIT) -+-> PIC input 0          PIC INTR -+-> IOAPIC pin 0

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* An interrupt message, as an IOAPIC or a local APIC sends it (SDM 3A 11.6.1, 11.11.2). */
 #pragma once
 #include "kernel/types.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Local APIC: modes, priorities, acceptance and destinations. Registers are in lapic_regs.c. */
 #include "vmm/dev/lapic.h"
 #include "vmm/layout.h"

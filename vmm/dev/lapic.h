@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A local APIC (SDM 3A chapter 11): xAPIC registers at GUEST_LAPIC, or x2APIC MSRs 800 to 8ff, one
  * table of registers for both; IA32_APIC_BASE and IA32_TSC_DEADLINE. Its timer counts
  * LAPIC_TIMER_HZ, before the divider. SMI, CMCI and EOI-broadcast suppression are absent.

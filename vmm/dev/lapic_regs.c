@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The local APIC's registers: one table for xAPIC (offset n0h in the page) and x2APIC (MSR
  * 800h + n). SDM 3A table 11-1 and table 11-6. */
 #include "vmm/dev/lapic.h"

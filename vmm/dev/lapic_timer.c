@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The local APIC's timer (SDM 3A 11.5.4). */
 #include "vmm/dev/lapic.h"
 #include "vmm/dev/scale.h"

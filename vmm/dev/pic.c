@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/dev/pic.h"
 
 #define ICW1_ICW4   0x01

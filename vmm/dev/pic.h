@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The two 8259A interrupt controllers of a PC (Intel 231468-003), with the ELCR ports.
  *
  *     lines 0-7  -> master (20, 21, 4d0) -> INTR

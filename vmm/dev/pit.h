@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The 8254 interval timer (Intel 231164-005) with port 61h of the PC around it:
  *
  *     channel 0  gate high        OUT -> IRQ 0

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/dev/platform.h"
 
 #define PORT_PCI_CONFIG 0xcf8

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The board: everything that a guest reaches through I/O ports, and the lines between the devices
  * and the interrupt controllers.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/dev/power.h"
 #include "vmm/layout.h"
 #include "kernel/string.h"

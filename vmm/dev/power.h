@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Every way in which a PC lets its software end the machine:
  *
  *     600, 601   ACPI sleep control and status (ACPI 6.4 4.8.3.7)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/dev/rtc.h"
 #include "vmm/dev/calendar.h"
 #include "vmm/dev/scale.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The MC146818 real-time clock with 128 bytes of CMOS memory, at ports 70 (index) and 71 (data).
  *
  * Its time is computed: base_seconds plus the guest's time. Registers 0 to 9 and 32h (century) are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Changes of unit between clocks: value * to / from without overflow on the way (the kernel has no
  * 128-bit division). U64_MAX where the result does not fit; from must not be 0.
  * scale_down(scale_up(x, a, b), b, a) >= x: a timer that is set for scale_up() has expired then. */

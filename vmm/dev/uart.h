@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A 16550A serial port (National Semiconductor PC16550D). Pure logic: the caller holds its VM's
  * lock, and hands in what arrives from outside. Sending takes no time: the transmitter is empty
  * again when the byte has been given to the sink.

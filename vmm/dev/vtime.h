@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The time that a guest sees, as device models take it: an argument, never asked for. */
 #pragma once
 #include "kernel/types.h"

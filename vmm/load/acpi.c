@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/load/acpi.h"
 #include "vmm/layout.h"
 #include "vmm/load/dsdt.aml.h"

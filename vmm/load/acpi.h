@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The ACPI tables of a VM, from GUEST_ROM_BASE on:
  *
  *     RSDP -> XSDT -> FADT (hardware-reduced: sleep and reset registers of vmm/layout.h) -> DSDT

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The devices of a VM that ACPI has to name. Interrupt lines and ports as in vmm/layout.h. */
 DefinitionBlock ("dsdt.aml", "DSDT", 2, "FERRY ", "FERRYVM ", 1)
 {

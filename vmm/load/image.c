@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/load/image.h"
 #include "vmm/load/linux_boot.h"
 #include "vmm/load/multiboot.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Tells by its first bytes what a guest's kernel file is. */
 #pragma once
 #include "vmm/load/load.h"

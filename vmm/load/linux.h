@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Starts Linux: a bzImage by the 64-bit boot protocol (Documentation/arch/x86/boot.rst).
  *
  *     500    GDT            7000   zero page       9000 - f000   page tables, 4 GiB as it is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Layouts of the Linux x86 boot protocol (Documentation/arch/x86/boot.rst and zero-page.rst in
  * Linux). For linux.c and its tests. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the loaders write through, and small writes that they share. Called by the thread that starts
  * a VM, before any vCPU runs. */
 #pragma once

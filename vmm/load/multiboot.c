@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Loads a kernel by the Multiboot specification: finds its header, its parts and a place for the boot information, then
  * writes all of it. */
 #include "vmm/load/multiboot.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Starts a kernel by the Multiboot specification 0.6.96 (Multiboot 1): an ELF file of either class (it begins in
  * 32-bit mode), or any file whose header gives the load addresses.
  *

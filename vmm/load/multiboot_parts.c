@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The parts of a Multiboot kernel: each lies in the file and in RAM, and over no other, so that loading takes no longer
  * than writing the VM's memory once. */
 #include "vmm/load/multiboot_parts.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a Multiboot kernel's file asks to have in memory, collected and checked before anything is written. Between
  * multiboot.c and its files. */
 #pragma once

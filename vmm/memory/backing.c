@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/memory/backing.h"
 #include "kernel/arch.h"
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Where the bytes of a page come from when a write needs them in a frame of the VM's own. Copy-on-write and remote
  * copy-on-write differ in their backing alone:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Break before make: a page whose frame changes is not writable anywhere until no CPU can use the old translation.
  *
  *      lock    map the new frame read-only, or nothing    the pages are busy: a write waits

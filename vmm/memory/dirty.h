@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which pages were written: one harvester for all who want to know. It takes the dirty bits that the CPU keeps in the
  * second-level page table (where the CPU logs the pages, of these alone) and ORs them into a bitmap for each consumer, who clears what it has seen. What Ferry itself
  * writes, and pages that become writable, are marked as they happen. */

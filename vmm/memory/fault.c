@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The one way in which a page becomes good for the guest: what its state asks for, a frame, the backing's bytes,
  * the mapping, and who waits is woken. */
 #include "kernel/frames.h"

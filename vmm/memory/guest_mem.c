@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/memory/guest_mem.h"
 #include "kernel/string.h"
 

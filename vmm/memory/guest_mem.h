@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Ferry's own accesses to a guest's memory: instruction decoding, page walks, device models, loaders. They meet the same
  * faults as the guest's and take the same way. They may sleep until a page has come: threads only, without a lock.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Large mappings: 512 pages of the VM's own in one frame of 2 MiB, which costs a CPU one entry of its TLB instead of 512, and
  * its walks a step less.
  *

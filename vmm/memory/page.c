@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/memory/page.h"
 
 const char *const page_state_name[PAGE_STATE_COUNT] = {

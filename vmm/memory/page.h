@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The state of a guest page, and which states may follow which. Everything that happens to a page (first touch,
  * sharing, migration) is one of these transitions, made by pmap_commit and by nothing else.
  *

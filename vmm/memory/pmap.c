@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/memory/pmap.h"
 #include "kernel/dirty_log.h"
 #include "kernel/frames.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The Pmap: the map from a guest's pages to host frames, of one VM, with the state of each page (page.h).
  *
  * Memory is given by 4 KiB when the guest first writes it; what is only read maps the VM's frame of zeros. It is not common to all VMs: by

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/memory/rmap.h"
 #include "kernel/frames.h"
 #include "kernel/lock.h"

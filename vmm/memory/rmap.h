@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The reverse map: which pages show a shared frame. They form a list whose ends are in the frame's and the pages' own
  * records (struct frame, struct page), so that it costs no memory of its own. pmap_commit keeps it, and nothing else
  * does. Who uses a shared frame without showing it to a guest of this host (another host that borrows it, a merge that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Pages by their hash, for who is told of a page by another host. */
 #include "kernel/frames.h"
 #include "vmm/share/hash.h"

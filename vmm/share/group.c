@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/share/group.h"
 #include "kernel/arch.h"
 #include "kernel/frames.h"

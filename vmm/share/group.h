@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Trust groups: VMs of one share pages among themselves, and with nobody else. What a guest can learn by the time that a write
  * takes (whether some other VM has a page of that content) stays within the group.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/share/hash.h"
 #define XXH_INLINE_ALL
 #define XXH_NO_XXH3

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The hash of a page's content, keyed by the trust group. It is a hint: equal pages have equal hashes, and what has equal
  * hashes is compared before anything is done. XXH64, which is the fastest of xxHash's without vector registers. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/share/index.h"
 #include "kernel/heap.h"
 

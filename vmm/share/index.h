@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Where content was seen: from a page's hash to a shared frame or to a page that had it when it was last looked at.
  * Everything in it is a hint that whoever uses it verifies, so nothing is ever taken out: what is out of date is
  * overwritten. Eight ways a bucket, one cache line; 8 bytes for each entry:

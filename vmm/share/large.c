@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* When 2 MiB are split, and when put together. */
 #include "vmm/share/hash.h"
 #include "vmm/share/scan.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What becomes of a page: nothing if it was written lately or is known; else it is hashed, and merged with what the
  * index has. */
 #include "vmm/share/hash.h"

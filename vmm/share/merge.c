@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/share/merge.h"
 #include "kernel/frames.h"
 #include "vmm/share/hash.h"

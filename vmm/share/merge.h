@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Makes pages share a frame, some at a time, because each time all CPUs that run the VMs must let go of what they
  * remember: protect, shoot down, compare, map, shoot down, free. For the scanner's thread, without locks. */
 #pragma once

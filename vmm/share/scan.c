@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The thread that looks for equal pages goes round the VMs. */
 #include "kernel/arch.h"
 #include "kernel/frames.h"

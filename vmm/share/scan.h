@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the parts of the scanner have in common: scan.c goes round the VMs, look.c decides what becomes of a page, and
  * large.c of 2 MiB. Between share_enter and share_leave. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Page sharing: equal pages of the VMs of one trust group show one frame, and whoever writes gets a copy.
  *
  * A thread goes round the VMs, some pages of each in turn. A page that was written since it was last looked at is left

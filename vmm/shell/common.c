@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/shell/shell_vm.h"
 #include "kernel/string.h"
 

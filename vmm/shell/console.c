@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `vm console` and `vm type`: a guest's serial line. */
 #include "kernel/console.h"
 #include "kernel/string.h"

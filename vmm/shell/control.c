@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `vm start`, `pause`, `resume`, `stop` and `destroy`. */
 #include "kernel/console.h"
 #include "kernel/thread.h"

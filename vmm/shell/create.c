@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `vm create`. */
 #include "kernel/console.h"
 #include "kernel/host.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The arguments of `vm create`, turned into what a section of ferry.cfg gives. */
 #pragma once
 #include "kernel/config.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The options become the text of a section of ferry.cfg, and ferry.cfg's own parser reads it: one set of
  * rules and of messages. */
 #include "kernel/shell.h"

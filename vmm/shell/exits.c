@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `exits`: why guests were left, how often, and what it took. */
 #include "kernel/console.h"
 #include "kernel/string.h"

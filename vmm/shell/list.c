@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `vm list` and `vm info`, and what VMs add to `info` and `mem`. */
 #include "kernel/console.h"
 #include "kernel/frames.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command `vm map`: a guest's memory as a picture. */
 #include "kernel/console.h"
 #include "vmm/shell/shell_vm.h"

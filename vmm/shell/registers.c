@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a vCPU was left with when its VM failed: as much as a person needs to tell whose fault it was. */
 #include "kernel/console.h"
 #include "kernel/hvm.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `vm reload`: a VM's whole state goes out and in again, as in a migration, and the guest must not notice. */
 #include "kernel/arch.h"
 #include "kernel/console.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command `share`. */
 #include "kernel/console.h"
 #include "kernel/frames.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the shell's commands about VMs have in common. A VM that the shell found stays good while it
  * runs a command: it alone destroys VMs, and one that moved away meanwhile (vm_depart) is freed before the next command. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A vCPU's registers and FPU. */
 #include "kernel/string.h"
 #include "vmm/state/sections.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The bytes of a VM's state. Little-endian; a header, then sections in the order of enum state_section_type, those of
  * each vCPU in turn. A section is a header, its content, and zeros up to a multiple of 8. What is not named is 0.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Takes up a VM's state: checks all of it, then sets all of it. */
 #include "kernel/string.h"
 #include "vmm/dev/scale.h"

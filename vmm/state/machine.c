@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The machine's own section, its CPUID, its devices; and the table of all sections. */
 #include "kernel/string.h"
 #include "vmm/state/sections.h"

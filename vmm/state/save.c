@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Writes a VM's state. */
 #include "kernel/string.h"
 #include "vmm/state/sections.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What save and load share: the table of sections. */
 #pragma once
 #include "vmm/state/layout.h"

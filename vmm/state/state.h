@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The whole state of a VM but its memory, as bytes that travel from host to host: registers, FPU, MSRs, interrupt
  * controllers, timers and devices, down to what is half done. Save, load and save again give the same bytes.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The UEFI loader: BOOTX64.EFI. Reads ferry.elf, ferry.cfg and the files that it names from the
  * boot volume, notes what only firmware knows, leaves boot services, enters the kernel.
  * UEFI 2.10; section numbers in the sources are of that. */

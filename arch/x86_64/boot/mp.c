@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86_64/boot/loader.h"
 
 /* EFI_MP_SERVICES_PROTOCOL (PI 1.7 vol. 2, 13.4.1): the two calls that are used. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The ACPI tables that Ferry needs (ACPI 6.4, chapter 5): MADT for CPUs and the IOAPIC, FADT for the PM
  * timer and the reset register, MCFG for PCI. Where firmware has none, the loader's list of CPUs and
  * the PC's fixed addresses serve. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel's address space:
  *
  *     ffff8000_00000000   all RAM, writable, not executable (arch_direct_map)

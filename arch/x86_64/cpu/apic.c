@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The local APIC (SDM 3A chapter 10) in xAPIC or x2APIC mode, and the IOAPIC for ISA lines. */
 #include "arch/x86_64/cpu/cpu_arch.h"
 #include "arch/x86_64/cpu/msr.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How fast the TSC runs: measured against a timer of known rate, because CPUID leaf 15h is absent on
  * many CPUs and wrong on some. The ACPI PM timer where there is one, else channel 2 of the PIT. */
 #include "arch/x86_64/cpu/cpu_arch.h"

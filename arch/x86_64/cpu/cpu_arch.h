@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What only arch/ knows of a CPU, and what its parts offer each other. */
 #pragma once
 #include "kernel/arch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The FPU state of guests: what a guest left in the registers stays there until its thread loses the CPU. The
  * kernel's own use of them is in fpu_own.c. */
 #include "arch/x86_64/cpu/cpu_arch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel's own use of the SSE registers. Interrupts are off in the kernel, so what must outlive it is only
  * what a guest left there: the state of the vCPU that is loaded on this CPU, if there is one. */
 #include "arch/x86_64/cpu/cpu_arch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which virtualisation this CPU has: asked of each backend in turn. */
 #include "arch/x86_64/cpu/cpu_arch.h"
 #include "kernel/init.h"

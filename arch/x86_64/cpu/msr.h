@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Model-specific and control registers of this CPU: names, and the instructions that reach them. */
 #pragma once
 #include "kernel/types.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The entry format of host paging (SDM 3A 4.5):
  *
  *      63   62        52 51                    12 11        8   7   6   5   4   3   2   1   0

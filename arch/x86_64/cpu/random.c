@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The CPU's random number generator. */
 #include "kernel/arch.h"
 #include "kernel/string.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Starting the other CPUs: INIT, SIPI, SIPI (SDM 3A 8.4.4.1), one after the other. */
 #include "arch/x86_64/cpu/cpu_arch.h"
 #include "arch/x86_64/cpu/msr.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* From the loader's world to the kernel's: everything that must be there before kernel_main. */
 #include "arch/x86_64/cpu/cpu_arch.h"
 #include "arch/x86_64/cpu/msr.h"

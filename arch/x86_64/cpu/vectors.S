@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One stub for each of the 256 vectors: pushes a zero where the CPU pushes no error code, then the
  * vector, then the registers in the order of struct trap_frame. */
     .text

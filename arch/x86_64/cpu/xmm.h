@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The 16 SSE registers, to memory and back, as instructions without VEX know them: the upper halves of the YMM
  * registers, MXCSR and the x87 are neither looked at nor changed, and XCR0 does not matter. */
 #pragma once

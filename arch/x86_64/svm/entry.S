@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* void svm_enter(struct hvm_vcpu *v, u64 vmcb, u64 host_vmcb, bool in_shadow)
  *
  * The world switch (APM 2, 15.5): GIF is off around VMRUN, so that nothing comes between the guest's FS,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Exit codes to Ferry's words. CPUs without next-RIP save do not say how long the instruction was: then
  * its plain form without prefixes counts. */
 #include "arch/x86_64/svm/svm.h"

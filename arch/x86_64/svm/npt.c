@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Nested page table entries are those of host paging, walked as user accesses (APM 2, 15.25.5):
  *
  *      63                          51                  12 11          7   6   5       2   1   0

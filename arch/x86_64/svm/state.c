@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu/msr.h"
 #include "kernel/string.h"

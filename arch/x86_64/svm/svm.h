@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* AMD-V with nested paging: what its files share. */
 #pragma once
 #include "arch/x86_64/svm/vmcb.h"

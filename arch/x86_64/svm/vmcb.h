@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The virtual machine control block, as AMD's manual lays it out (APM 2, appendix B). */
 #pragma once
 #include "kernel/types.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What this CPU's VMX can do, against what Ferry needs: one row a control. */
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu/msr.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* bool vmx_enter(struct hvm_vcpu *v, u32 launched)
  *
  * The world switch (SDM 3C 26, 27). RSP, RIP and RFLAGS are in the VMCS; gpr[] is at offset 0 of struct

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Extended page table entries (SDM 3C 28.3.2):
  *
  *      63                                  12 11          8   7   6   5       3   2   1   0

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The virtual machine control structure: its fields, controls and exit reasons under the headings of
  * Intel's manual (SDM 3D appendix B; SDM 3C 24.6 to 24.8; SDM 3D appendix C). */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu/cpu_arch.h"
 #include "arch/x86_64/cpu/msr.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Intel VT-x with EPT: what its files share. A vCPU's VMCS is the CPU's current one from load to put. */
 #pragma once
 #include "arch/x86_64/vmx/vmcs.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Neighbours: addresses to MACs, by ARP (RFC 826), with what waits for them. Under the stack's lock; frames are
  * sent and callbacks made without it. */
 #include "drivers/net/ip/ip.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/ip/ip.h"
 
 enum err ip_reachable(const struct ip *ip, ip4_t a, struct why *why)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A small IPv4 over one NIC: neighbours by ARP, echo both ways, UDP.
  *
  *     udp_bind        a handler for a port; it gets the whole frame with offsets, on the NIC's thread, and may send

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/ip/packet.h"
 
 static const char *const drop_name[IP_DROP_COUNT] = {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Packets of ARP (RFC 826), IPv4 (RFC 791), ICMP (RFC 792) and UDP (RFC 768) over Ethernet: reading what came, and
  * writing what goes. Pure functions over bytes: everything that is read is checked first, and a packet that is
  * not taken has a reason, which is counted. Offsets and sizes are in bytes, from the Ethernet header on. */

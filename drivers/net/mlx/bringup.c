@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* From a card in any state to an active port, and back: a table of steps, each with what undoes it (manual, initialization
  * and teardown; the order is that of Linux's mlx5_load_one). */
 #include "drivers/net/mlx/mlx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Capabilities (manual, QUERY_HCA_CAP, SET_HCA_CAP; mlx5_ifc.h: cmd_hca_cap): what the driver needs, what it turns on, and
  * what it must keep to. */
 #include "drivers/net/mlx/mlx.h"

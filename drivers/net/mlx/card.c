@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Cards: which there are, what starts and stops them, and the thread that each has. */
 #include "drivers/net/mlx/mlx.h"
 #include "kernel/heap.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command queue (manual, command interface): entries of 64 bytes, of which two are used: one for all commands, one
  * after the other, and the last for MANAGE_PAGES, so that firmware can have pages while a command waits for them.
  * Inputs and outputs longer than 16 bytes lie in chains of mailbox blocks, which are made once. */

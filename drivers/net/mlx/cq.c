@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/mlx/cq.h"
 
 /* What the card wrote, read once: it may change again. */

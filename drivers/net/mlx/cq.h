@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Completion queues (mlx5dv.h: mlx5_cqe64): a ring that the card writes, and a doorbell record that says how far it was read.
  * The device's lock is held throughout. */
 #pragma once

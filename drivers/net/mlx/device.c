@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The card as a verbs device: its port, protection domains, and the table of what it does (manual, ALLOC_PD). Regions:
  * device_mr.c; completion queues: device_cq.c; queue pairs: device_qp.c; work and completions: wq.c, cq.c.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of the verbs device share: device.c, device_mr.c, device_cq.c, device_qp.c. All is locked. */
 #pragma once
 #include "drivers/net/mlx/mlx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Completion queues by commands (manual, CREATE_CQ; mlx5_ifc.h: cqc); their entries: cq.c. */
 #include "drivers/net/mlx/device.h"
 

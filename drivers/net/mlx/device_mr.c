@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory regions: by UMR where they fit (umr.c), else by a command each (manual, CREATE_MKEY; mlx5_ifc.h: mkc). */
 #include "drivers/net/mlx/device.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Queue pairs by commands: made, taken from state to state, ended (manual, CREATE_QP and the transitions; mlx5_ifc.h: qpc,
  * ads); their work: wq.c. */
 #include "drivers/net/mlx/device.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The one event queue, polled (manual, event queues; mlx5_ifc.h: eqc). What an event asks for is noted here and done by the
  * card's thread; pages also by whoever waits for a command. */
 #include "drivers/net/mlx/mlx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How the card is: the health buffer and counter of the initialization segment (Linux: health.c), in words. */
 #include <stdarg.h>
 #include "drivers/net/mlx/mlx.h"

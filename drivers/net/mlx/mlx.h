@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One card of the mlx5 family, between the files of its driver. Sections named in comments are those of the public
  * "Ethernet Adapters Programming Manual"; fields and opcodes have the names of Linux's mlx5_ifc.h (mlx_layout.h).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the cards of the mlx5 family (ConnectX-4 and later) and their drivers hand to each other: where each
  * field is. Names are those of the public manual and of Linux's mlx5_ifc.h: `eqc_log_eq_size` is the
  * field log_eq_size of its eqc. Shared by the driver and by the model of a card (tools/hca). Pure data.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What is made in the card by commands: it has a number there, and memory that the card uses until firmware has confirmed
  * that it is gone. Ends are done by the card's thread, in the order in which they were asked for, so that a queue pair ends
  * before its completion queues. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Pages that firmware has (manual, QUERY_PAGES, MANAGE_PAGES, page request event). They are firmware's until it has
  * returned them, so all are on a list, and what comes back is looked for there. */
 #include "drivers/net/mlx/mlx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The port: RoCE on the NIC's vport, the host's address as a GID, link and speed (manual, QUERY and
  * MODIFY_NIC_VPORT_CONTEXT, SET_ROCE_ADDRESS, PAOS, PMTU, PTYS). */
 #include "drivers/net/mlx/mlx.h"

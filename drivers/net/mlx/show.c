@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What `rdma`, `rdma info` and `rdma reset` say of cards. */
 #include "drivers/net/mlx/mlx.h"
 #include "kernel/console.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory regions without a command each: keys that are made once, free, with room for translations, and made valid and free
  * again by work on a queue pair of the driver's own (UMR). A key that was used goes to the end of the line and has
  * another low byte then, so that its number comes back late.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/mlx/wq.h"
 #include "drivers/net/mlx/cq.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The queues of a queue pair in memory that the card shares, and the completion queues that they report to: posting, doorbells,
  * polling. What is done by commands (making them, changing states) is elsewhere. The device's lock is held throughout: with
  * it, one CPU at a time writes to the UAR.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/mlx/wqe.h"
 #include "kernel/arch.h"
 

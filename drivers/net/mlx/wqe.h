@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Work queue elements (mlx5dv.h: mlx5_wqe_*_seg): from work requests into the rings that the card reads. Pure functions on
  * memory: no allocation, no registers, no locks. Fields and their places: mlx_layout.h.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `rdma bw`: how fast one operation goes. */
 #include "drivers/net/rdma/client.h"
 #include "kernel/console.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The end that asks: finds a host that runs `rdma listen`, connects, and does work one by one or many at a time. For the
  * shell's thread: Ctrl-C ends every wait. One at a time. */
 #pragma once

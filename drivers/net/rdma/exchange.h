@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How two ends of an RDMA connection find each other: text over UDP, as docs/rdma-exchange.md has it. Reading and writing
  * of one message; pure functions, and what is read may be anything. */
 #pragma once

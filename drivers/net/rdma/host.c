@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/rdma/host.h"
 #include "drivers/net/ether.h"
 #include "drivers/net/mlx/mlx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which device is this host's for RDMA: a card whose link is active, else soft-RoCE over the NIC. */
 #pragma once
 #include "drivers/net/verbs.h"

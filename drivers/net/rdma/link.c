@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/rdma/link.h"
 #include "drivers/net/rdma/host.h"
 #include "drivers/net/roce/nic.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One RDMA connection with its memory, as `rdma listen` and the commands that try it out use it: 8 MiB of which the peer
  * may use the first two, and which this end sends from and receives into.
  *

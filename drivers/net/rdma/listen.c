@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `rdma listen`: the end that answers. A thread of its own serves up to SESSIONS connections; the NIC's thread only
  * leaves it what came to the port. */
 #include "drivers/net/rdma/link.h"

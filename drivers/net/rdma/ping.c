@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `rdma ping`: messages that another host sends back. */
 #include "drivers/net/rdma/client.h"
 #include "kernel/console.h"

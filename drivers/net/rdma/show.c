@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command `rdma`: the device of this host, and what came and went. */
 #include "drivers/net/ip/ip.h"
 #include "drivers/net/rdma/host.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* `rdma verify`: every operation at the sizes where packets begin and end, with its data, and what must be refused. */
 #include "drivers/net/rdma/client.h"
 #include "drivers/net/roce/nic.h"

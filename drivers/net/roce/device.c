@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/device_internal.h"
 
 #define RUN_FRAMES  16 /* of one queue pair before the next has its turn */

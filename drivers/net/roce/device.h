@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Soft-RoCE: verbs over any Ethernet NIC. This header is the whole seam to the NIC's driver:
  *
  *     roce_device_create   once, when the NIC is up and has its address

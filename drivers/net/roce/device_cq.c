@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/device_internal.h"
 
 static struct roce_cq *of(struct verbs_cq *cq)

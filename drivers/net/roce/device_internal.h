@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Between the files of the soft-RoCE provider; nobody else includes it. The device's lock is held throughout. */
 #pragma once
 #include "drivers/net/roce/device.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory regions: a key is its slot's number and, in the low byte, how often the slot was used. Slots are taken in
  * turn, so a key comes back after a million others. */
 #include "drivers/net/roce/device_internal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Queue pairs: a number is its slot in the low bits, and above them how many were made before; numbers go up by
  * one, so one comes back after 16 million others. */
 #include "drivers/net/roce/device_internal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The queues of a soft-RoCE queue pair: what is posted, and what the engine makes of it. */
 #include "drivers/net/roce/device_internal.h"
 

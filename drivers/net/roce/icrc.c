@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/icrc.h"
 #include "drivers/net/roce/wire.h"
 

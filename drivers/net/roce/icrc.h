@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The invariant CRC at the end of every RoCE packet (IBTA volume 1, 7.8.1; annex A17.3.3): CRC-32 of
  * Ethernet over eight bytes of ff and the packet from its IP header on, in which the fields that
  * routers change count as ones; stored least significant byte first.

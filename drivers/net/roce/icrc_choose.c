@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which implementation of the ICRC this CPU has instructions for. */
 #include "drivers/net/roce/icrc.h"
 #include "kernel/arch.h"

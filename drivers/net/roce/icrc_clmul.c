@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* CRC-32 by carry-less multiplication ("Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction",
  * Intel 2009): 128 bits x, with n bits behind them, are worth x * (x^n mod P), which is short enough to be added
  * to 128 of the bits behind:

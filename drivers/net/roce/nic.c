@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/nic.h"
 #include "drivers/net/ip/ip.h"
 #include "drivers/net/roce/wire.h"

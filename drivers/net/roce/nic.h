@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Soft-RoCE on this host's NIC: made at boot where there is a NIC and an address. */
 #pragma once
 #include "drivers/net/roce/device.h"

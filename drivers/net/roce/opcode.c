@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/opcode.h"
 
 #define FIRST  ROCE_STARTS

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The opcodes of the reliable connected service (IBTA volume 1, table 38), as a table: what a packet is,
  * where it stands in its message, and which headers it has. Pure data. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/packet.h"
 
 #define IP_VERSION_IHL   0x45

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One RoCEv2 packet: parsed from a frame, or built into one. Pure logic, nothing is kept.
  *
  * The parser is for frames of any content: what it returns points only into the frame, and every

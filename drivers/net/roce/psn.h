@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Packet sequence numbers: 24 bits, compared within half of their circle (IBTA volume 1, 9.7.1). */
 #pragma once
 #include "drivers/net/roce/wire.h"

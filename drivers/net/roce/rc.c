@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/rc_internal.h"
 
 #define REFUSAL_REPEATS 32

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The RC engine: one end of a reliable connection (IBTA volume 1, chapter 9.7; annex A17), requester and
  * responder. It has no globals, allocates nothing and does no I/O: memory, work, frames and time are
  * reached through struct rc_ops. Soft-RoCE, the model of a card and the simulator run it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The requester's receiving half (IBTA volume 1, 9.7.5 and 9.7.6): acknowledgements complete work in order; a
  * response also acknowledges all that was sent before it; what is missing is asked for again. */
 #include "drivers/net/roce/rc_internal.h"

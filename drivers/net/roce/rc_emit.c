@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/rc_internal.h"
 
 enum rc_step rc_emit(struct rc *rc, struct roce_packet *p, const struct rc_payload *payload)

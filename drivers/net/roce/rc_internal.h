@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Between the files of the RC engine; nobody else includes it. */
 #pragma once
 #include "drivers/net/roce/psn.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/rc_internal.h"
 
 static enum rc_memory next_piece(struct rc *rc, struct rc_range *range, struct rc_piece *piece)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/rc_internal.h"
 
 static void remove_at(struct rc_responder *res, u32 i)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The responder's sending half: READ and atomic responses in the order of their PSNs, then one NAK or one ACK
  * for all that came (IBTA volume 1, 9.7.5.1).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The requester's sending half (IBTA volume 1, 9.7.3 and 9.7.2): work is cut into packets, each with its
  * PSN; what was sent stays the owner's work until it is acknowledged, so going back is only moving the
  * place that is sent from. */

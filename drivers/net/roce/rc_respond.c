@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The responder's receiving half (IBTA volume 1, 9.7.4): the expected packet is checked and executed, a
  * later one is answered by one NAK, an earlier one is a duplicate. A handler returns 0, or the syndrome of the
  * NAK with which it refuses. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* States of a queue pair (IBTA volume 1, 10.3.1): a table of what may follow what, and of what must not with
  * the reason. */
 #include "drivers/net/roce/rc_internal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Time-outs (IBTA volume 1, 9.7.6.1.3 and 9.7.5.2.8). */
 #include "drivers/net/roce/rc_internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/net/roce/window.h"
 
 #define UNMEASURED 16 /* times the least wait, before a round trip was measured */

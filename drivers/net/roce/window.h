@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How many packets may be in flight, and how long to wait for an answer. The window grows by what is
  * acknowledged and shrinks by what is lost (additive increase, multiplicative decrease, with a slow
  * start: RFC 5681), less by losses that do not look like congestion; the wait follows the round trips

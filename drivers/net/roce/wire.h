@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* RoCEv2 on the wire: layouts only. IBTA volume 1, chapter 9 (transport headers) and annex A17 (RoCEv2:
  * UDP port 4791 over IPv4).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/guests/lib/guest.h"
 
 #define COM1         PORT_COM1

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What small test guests are made of. A guest defines guest_main, says PASS or FAIL for each thing that it
  * checked, and returns: the library says DONE and turns the VM off. */
 #pragma once

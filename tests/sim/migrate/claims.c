@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* One host wants to start a VM that others have and move, in orders of events that chance seldom finds. */
 #include "claims.h"
 #include "kernel/timer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What a migration costs, for tools/bench; agents and memory as in the simulator, nothing fails.
  *
  *     migrate-costs                   ratios and counts: NAME VALUE UNIT, one a line

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A fabric at the level of the verbs, for the simulator: devices of hosts whose queue pairs do what a reliable connection
  * promises, in order, with delays, and fail as real ones do. A request that is cut off may have been executed or not; a
  * WRITE that is cut off may have been executed in part; the requester sees an error after a time-out, and all behind it is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Migration between hosts that fail, in the simulator.
  *
  *     migrate FIRST SEEDS [-v]     random runs: faults at random moments

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Hosts with agents, VMs with memory, and an oracle, in one process; from a seed that replays.
  *
  * A VM is a Pmap and a vCPU that reads and writes words through translations that it remembers, as a CPU with a TLB does.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the mlx5 driver's data path costs, for tools/bench: the driver built for the host, its registers a page of memory,
  * and a card that does nothing but write completions. Batches of 16; callgrind counts the instructions within the functions
  * that are named as the first argument says:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What soft-RoCE costs (rings.h), for tools/bench:
  *
  *     roce-costs write|read MTU PAGES   moves so many pages: callgrind counts the instructions within requester()

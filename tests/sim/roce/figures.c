@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Figures of soft-RoCE that need no hardware, one a line: NAME VALUE UNIT. For tools/bench. */
 #include <stdio.h>
 #include <stdlib.h>

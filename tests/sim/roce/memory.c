@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What soft-RoCE needs of kernel/arch.h, in builds without the fake machine of the unit tests. */
 #include <cpuid.h>
 #include "kernel/arch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Two soft-RoCE devices in one process, connected by two rings of frames in memory: what soft-RoCE costs without a
  * network. Time is one nanosecond for each look at the clock, so nothing is lost and every run is the same.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Two hosts and random work over a random line, from one seed that replays:
  *
  *     roce-sim FIRST COUNT [-v]

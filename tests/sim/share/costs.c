@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What page sharing costs, with the hypervisor's own sources built for the host, for tools/bench:
  *
  *     share-costs skip|hash|merge|fault|copy PAGES   callgrind counts the instructions within measured()

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* kernel/arch.h on the build host. */
 #include <cpuid.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Threads of the kernel as stacks of one thread of the build host. */
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "ether.h"
 
 static struct fake_ether *fake_of(struct ether *e)

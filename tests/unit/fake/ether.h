@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A NIC that only remembers: what is sent stays in sent[], and a test hands it frames by ether_received. */
 #pragma once
 #include "drivers/net/ether.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The machine that unit tests run on: kernel/arch.h over memory of the build host, with a clock that only
  * the test moves, and threads on stacks of their own.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fault points on the build host: counted, and one of them fails. */
 #include "kernel/fault_point.h"
 #include "fake.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest as the Pmap meets it: a vCPU that reads and writes its memory through translations that its CPU remembers until it
  * is made to forget them. What makes it is the backends' own logic (kernel/tlb.h); the CPUs here are a model of a TLB that
  * forgets nothing by itself: entries are tagged with the VM's table, as EPT's are, or with an ASID. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The mlx5 driver's registers, on the model of a card that lives in the test (hca_card.h): the card's turn comes with each
  * access, and whenever the driver waits. */
 #include "drivers/net/mlx/mlx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The HCA model with a little memory of its own, and just enough of a driver to hand it commands and work: for its unit tests
  * and its fuzzer. One at a time. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What whole VMs ask of a machine beside fake/arch.c: for tests that link vmm/vm.c. They have a shell_add_hooks of their own. */
 #include "kernel/arch.h"
 #include "kernel/host.h"

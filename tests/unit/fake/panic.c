@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* panic() on the build host: ends the process; where a test expects it, a child process. */
 #include <stdio.h>
 #include <stdlib.h>

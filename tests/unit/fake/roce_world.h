@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Two hosts with soft-RoCE devices on one line, for unit tests, the simulation, fuzzers and figures. Time is the
  * world's own and jumps from event to event; all chance comes from one seed.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM without a hypervisor below: its vCPUs are plain memory, its devices are the real ones. For save and load. */
 #pragma once
 #include "vmm/vm.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How every other CPU starts: in real mode at the page that the SIPI names (SDM 3A 8.4.4). This code is
  * copied there, and goes to long mode on the loader's page tables, where that page is mapped at
  * identity, and from there to the kernel proper. The data behind it is filled before each SIPI. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel's first instructions on the boot CPU: the loader jumps here in long mode, on its own page
  * tables, with struct boot_info in RDI. Only a stack is missing. */
     .section .text.entry, "ax"
