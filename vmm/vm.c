@@ -366,7 +366,8 @@ static u64 frames_promised(void)
 
 enum err vm_admit(const struct vm *vm, struct why *why)
 {
-    u64 need = vm->config.memory / PAGE_SIZE, promised = frames_promised(), has;
+    u64 pages = vm->config.memory / PAGE_SIZE, need = pages + pmap_tables_most(pages);
+    u64 promised = frames_promised(), has;
     struct frame_stats s;
 
     frames_stats(&s);

@@ -197,10 +197,47 @@ static void vms_that_wait_for_memory_go_on_in_turn(void **state)
     assert_false(goes_on(late));
 }
 
+static void page_tables_and_records_are_part_of_admission(void **state)
+{
+    static struct vm vm;
+    u64 reserve = MIB(8) / PAGE_SIZE, room = frames_free() - reserve;
+
+    (void)state;
+    vm.config = config;
+    vm.config.memory = room * PAGE_SIZE;
+    assert_int_equal(vm_admit(&vm, &why), E_NOMEM);
+    vm.config.memory = (room - pmap_tables_most(room)) * PAGE_SIZE;
+    assert_int_equal(vm_admit(&vm, &why), OK);
+    assert_in_range(pmap_tables_most(room), room / 256, room / 256 + 2);
+}
+
+/* Reads 2 MiB apart, each of which wants a frame of records and a page table. */
+static void tables_do_not_take_the_hosts_last_frames(void **state)
+{
+    struct config_vm large = config;
+    enum err e = OK;
+    struct vm *vm;
+    u64 value, left;
+
+    (void)state;
+    large.memory = GIB(4);
+    assert_int_equal(vm_create(&vm, &large, &why), OK);
+    while (frames_free() > MIB(5) / PAGE_SIZE)
+        assert_true(frame_alloc(0, FRAME_KERNEL, 0).v != 0);
+    for (u64 at = 0; !e && at < GIB(2); at += MIB(2))
+        e = guest_mem_read(&vm->pmap, GPA(at), &value, sizeof(value));
+    left = frames_free();
+    assert_int_equal(e, E_NOMEM);
+    assert_true(left > MIB(4) / PAGE_SIZE - 4);
+    assert_int_equal(guest_mem_read(&vm->pmap, GPA(0), &value, sizeof(value)), OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_vm_that_lacks_memory_at_any_point_leaves_nothing_behind, setup),
+        cmocka_unit_test_setup(page_tables_and_records_are_part_of_admission, setup),
+        cmocka_unit_test_setup(tables_do_not_take_the_hosts_last_frames, setup),
         cmocka_unit_test_setup(vms_that_wait_for_memory_go_on_in_turn, setup),
     };
 

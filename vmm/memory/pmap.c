@@ -13,7 +13,9 @@
 #define FRAME_RESERVE (MIB(4) / PAGE_SIZE)
 /* Nothing is put together to 2 MiB while the host has less than this free. */
 #define LARGE_RESERVE (MIB(32) / PAGE_SIZE)
-#define LOW_PAGES     (GUEST_LOW_LIMIT / PAGE_SIZE)
+/* Of each 2 MiB of a VM: its frame of records, and its page table. Tables above these are few, and the host's reserve. */
+#define TABLES_A_RECORD 2
+#define LOW_PAGES       (GUEST_LOW_LIMIT / PAGE_SIZE)
 
 /* How long fills in flight may hold up the end of a VM before the log says so. */
 #define FILL_PATIENCE SEC(5)
@@ -56,9 +58,15 @@ gpa_t pmap_gpa(u64 index)
                                  : GUEST_HIGH_BASE + (index - LOW_PAGES) * PAGE_SIZE);
 }
 
+u64 pmap_tables_most(u64 pages)
+{
+    return TABLES_A_RECORD * ((pages + PMAP_RECORDS - 1) / PMAP_RECORDS);
+}
+
 u64 pmap_promised(const struct pmap *p)
 {
-    return pmap_pages(p) - p->count[PAGE_PRIVATE] - p->count[PAGE_SHARED] - p->count[PAGE_CACHED];
+    return pmap_pages(p) - p->count[PAGE_PRIVATE] - p->count[PAGE_SHARED] - p->count[PAGE_CACHED] +
+           TABLES_A_RECORD * (p->record_frames - p->recorded);
 }
 
 enum page_state pmap_state(const struct pmap *p, u64 index)
@@ -84,10 +92,13 @@ static enum err prepare_record(struct pmap *p, u64 index)
 
     if (*records)
         return OK;
+    if (frames_free() <= FRAME_RESERVE)
+        return E_NOMEM;
     frame = frame_alloc(0, FRAME_PAGE_TABLE, p->owner);
     if (!frame.v)
         return E_NOMEM;
     *records = phys_to_virt(frame);
+    p->recorded++;
     return OK;
 }
 
@@ -221,6 +232,7 @@ static void clear_records(struct pmap *p, u64 first)
                 set_state(p, first + i, &(*records)[i], PAGE_EMPTY, 0);
         frame_put(virt_to_phys(*records));
         *records = NULL;
+        p->recorded--;
     }
     lock_release(&p->lock);
 }

@@ -30,6 +30,7 @@ struct pmap {
     u64 first_page;              /* the number of its first page among those of all VMs: rmap.h */
     struct page **records;       /* one frame of them for PMAP_RECORDS pages; NULL: all are EMPTY */
     u64 record_frames;           /* how many there may be */
+    u64 recorded;                /* how many there are */
     u64 count[PAGE_STATE_COUNT]; /* pages in each state but EMPTY */
     u64 frames;                  /* that this VM alone has: PRIVATE and CACHED pages */
     u64 faults, joined, copied;  /* faults; of these onto pages in flight; copies on write */
@@ -86,7 +87,10 @@ static inline u64 pmap_pages(const struct pmap *p)
 {
     return p->memory / PAGE_SIZE;
 }
-/* Pages that still may need a frame of their own without having shown the guest any: EMPTY and REMOTE ones. */
+/* Frames for records and page tables of a VM of that many pages, when it uses all of them. */
+u64 pmap_tables_most(u64 pages);
+/* Frames that it still may need without having shown the guest any: for EMPTY and REMOTE pages, and for the tables of
+ * those that have none yet. */
 u64 pmap_promised(const struct pmap *p);
 enum page_state pmap_state(const struct pmap *p, u64 index);
 
