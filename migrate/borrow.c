@@ -7,12 +7,13 @@
 #include "migrate/agent.h"
 #include "vmm/share/hash.h"
 
-#define SWEEP       16     /* pages that are fetched ahead of faults in a row */
-#define STEP        64     /* pages looked at before others have their turn */
-#define STUCK_AFTER SEC(2) /* a fetch takes that long: say so */
-#define RETRY       MSEC(20)
-#define RETURN_WAIT MSEC(50) /* until there are more slots to return */
-#define NO_PAGE     UINT32_MAX
+#define SWEEP        16     /* pages that are fetched ahead of faults in a row */
+#define STEP         64     /* pages looked at before others have their turn */
+#define STUCK_AFTER  SEC(2) /* a fetch takes that long: say so */
+#define RETRY        MSEC(20)
+#define RETURN_WAIT  MSEC(50) /* until there are more slots to return */
+#define CHUNKS_LEAST 4096
+#define NO_PAGE      UINT32_MAX
 
 /* The slot of a page. */
 static struct slot *slot_of(const struct borrow *b, u32 slot)
@@ -85,14 +86,35 @@ void borrow_begin(struct borrow *b, struct peer *peer, const struct epoch *epoch
     pmap->cache_reads = peer->agent->cache_reads;
 }
 
+static bool has_room(struct borrow *b)
+{
+    u32 room = b->room ? b->room * 2 : 16;
+    struct borrow_chunk **more;
+
+    if (b->chunks < b->room)
+        return true;
+    more = heap_grow(b->chunk, b->room * sizeof(*more), room * sizeof(*more));
+    if (!more)
+        return false;
+    b->chunk = more;
+    b->room = room;
+    return true;
+}
+
+/* A page may stay in another slot in each round, and the last chunk of a round is not full. */
+static bool are_too_many(const struct borrow *b)
+{
+    return b->chunks >= MAX(CHUNKS_LEAST, pmap_pages(b->pmap) * 8 / BORROW_CHUNK);
+}
+
 enum err borrow_add_chunk(struct borrow *b, const struct message_chunk *m)
 {
     struct borrow_chunk *c;
 
-    if (m->first_slot != b->chunks * BORROW_CHUNK || b->chunks == BORROW_CHUNKS || !m->count ||
+    if (m->first_slot != b->chunks * BORROW_CHUNK || are_too_many(b) || !m->count ||
         m->count > BORROW_CHUNK)
         return E_RANGE;
-    c = heap_alloc(sizeof(*c));
+    c = has_room(b) ? heap_alloc(sizeof(*c)) : NULL;
     if (!c)
         return E_NOMEM;
     c->addr = m->addr;
@@ -732,6 +754,9 @@ void borrow_free(struct borrow *b)
         }
         heap_free(b->chunk[i]);
     }
+    heap_free(b->chunk);
+    b->chunk = NULL;
+    b->chunks = b->room = 0;
     heap_free(b->used_last);
     b->used = false;
     b->peer->agent->borrows--;

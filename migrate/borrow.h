@@ -12,8 +12,7 @@
 #include "migrate/message.h"
 #include "vmm/memory/backing.h"
 
-#define BORROW_CHUNK     512
-#define BORROW_CHUNKS    4096
+#define BORROW_CHUNK     LEASE_CHUNK
 #define BORROW_IN_FLIGHT 24 /* READs that nobody waits for */
 #define BORROW_RETURNS   64 /* slots that are told of at once */
 
@@ -64,8 +63,8 @@ struct borrow {
     struct pmap *pmap;
     u16 group;
     char name[CONFIG_NAME];
-    struct borrow_chunk *chunk[BORROW_CHUNKS];
-    u32 chunks;
+    struct borrow_chunk **chunk; /* grows while the VM comes, and nobody fetches */
+    u32 chunks, room;
     u32 to_return;       /* slots, in all chunks */
     u64 return_next;     /* ns: when to tell the lender, if they are few */
     struct list waiting; /* fills */

@@ -2,18 +2,35 @@
 #include "migrate/lease.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"
+#include "kernel/string.h"
 #include "migrate/agent.h"
+
+static struct lease_chunk *add_chunk(struct lease *l)
+{
+    u32 room = l->room ? l->room * 2 : 16;
+    struct lease_chunk *c, **more;
+
+    if (l->chunks == l->room) {
+        more = heap_grow(l->chunk, l->room * sizeof(*more), room * sizeof(*more));
+        if (!more)
+            return NULL;
+        l->chunk = more;
+        l->room = room;
+    }
+    c = heap_alloc(sizeof(*c));
+    if (c)
+        l->chunk[l->chunks++] = c;
+    return c;
+}
 
 hpa_t *lease_room(struct lease *l, u32 *first)
 {
     struct lease_chunk *c = l->filling;
 
-    if (!c || c->count + LEASE_SOME > LEASE_CHUNK) {
-        c = l->filling = l->chunks < LEASE_CHUNKS ? heap_alloc(sizeof(*c)) : NULL;
-        if (!c)
-            return NULL;
-        l->chunk[l->chunks++] = c;
-    }
+    if (!c || c->count + LEASE_SOME > LEASE_CHUNK)
+        c = l->filling = add_chunk(l);
+    if (!c)
+        return NULL;
     *first = (l->chunks - 1) * LEASE_CHUNK + c->count;
     return &c->frame[c->count];
 }
@@ -57,43 +74,60 @@ enum err lease_open(struct lease *l, struct message_chunk *m, bool *opened, stru
     return OK;
 }
 
-hpa_t lease_frame(const struct lease *l, u32 slot)
+static struct lease_chunk *find_chunk(const struct lease *l, u32 slot)
 {
-    const struct lease_chunk *c =
-        slot / LEASE_CHUNK < l->chunks ? l->chunk[slot / LEASE_CHUNK] : NULL;
+    struct lease_chunk *c = slot / LEASE_CHUNK < l->chunks ? l->chunk[slot / LEASE_CHUNK] : NULL;
 
-    return c && slot % LEASE_CHUNK < c->count ? c->frame[slot % LEASE_CHUNK] : HPA(0);
+    return c && slot % LEASE_CHUNK < c->count ? c : NULL;
 }
 
-static void close_chunk(struct lease_chunk *c)
+static bool is_returned(const struct lease_chunk *c, u32 k)
+{
+    return c->returned[k / 64] >> (k % 64) & 1;
+}
+
+hpa_t lease_frame(const struct lease *l, u32 slot)
+{
+    const struct lease_chunk *c = find_chunk(l, slot);
+
+    return c && !is_returned(c, slot % LEASE_CHUNK) ? c->frame[slot % LEASE_CHUNK] : HPA(0);
+}
+
+static void close_chunk(struct lease *l, struct lease_chunk *c)
 {
     if (c->closing)
         return;
     c->closing = true;
+    l->ending++;
     c->end.over = !c->mr;
     if (c->mr)
         verbs_invalidate_mr(c->mr, verbs_end_begin(&c->end));
     c->mr = NULL;
 }
 
+static bool return_slot(struct lease *l, u32 slot)
+{
+    struct lease_chunk *c = find_chunk(l, slot);
+    u32 k = slot % LEASE_CHUNK;
+
+    if (!c || (!c->mr && !c->closing))
+        return false;
+    if (is_returned(c, k))
+        return true;
+    c->returned[k / 64] |= BIT(k % 64);
+    l->left--;
+    if (!--c->left)
+        close_chunk(l, c);
+    return true;
+}
+
 bool lease_return(struct lease *l, u32 first, u32 count)
 {
-    for (u32 i = 0; i < count; i++) {
-        u32 slot = first + i;
-        struct lease_chunk *c =
-            slot >= first && slot / LEASE_CHUNK < l->chunks ? l->chunk[slot / LEASE_CHUNK] : NULL;
-        hpa_t frame = lease_frame(l, slot);
-
-        if (!c || slot % LEASE_CHUNK >= c->count || (!c->mr && !c->closing))
+    if (count > l->chunks * LEASE_CHUNK)
+        return false;
+    for (u32 i = 0; i < count; i++)
+        if (first + i < first || !return_slot(l, first + i))
             return false;
-        if (!frame.v)
-            continue; /* is back already */
-        c->frame[slot % LEASE_CHUNK] = HPA(0);
-        frame_put(frame);
-        l->left--;
-        if (!--c->left && c->mr)
-            close_chunk(c);
-    }
     return true;
 }
 
@@ -102,36 +136,52 @@ void lease_void(struct lease *l)
     l->voided = true;
     l->filling = NULL;
     for (u32 i = 0; i < l->chunks; i++)
-        close_chunk(l->chunk[i]);
+        close_chunk(l, l->chunk[i]);
 }
 
-static void free_chunk(struct lease *l, struct lease_chunk *c)
+/* Nobody can read its frames any more. */
+static void release_chunk(struct lease *l, struct lease_chunk *c)
 {
-    for (u32 k = 0; k < c->count; k++)
-        if (c->frame[k].v) {
-            frame_put(c->frame[k]);
-            l->left--;
-        }
-    heap_free(c);
+    for (u32 k = 0; k < c->count; k++) {
+        frame_put(c->frame[k]);
+        l->left -= !is_returned(c, k);
+    }
+    memset(c->returned, 0xff, sizeof(c->returned));
+    c->left = 0;
+    c->released = true;
+    l->ending--;
+}
+
+static void release_ended(struct lease *l)
+{
+    for (u32 i = 0; l->ending && i < l->chunks; i++) {
+        struct lease_chunk *c = l->chunk[i];
+
+        if (c->closing && !c->released && verbs_end_is_over(&c->end))
+            release_chunk(l, c);
+    }
+}
+
+static void free_lease(struct lease *l)
+{
+    for (u32 i = 0; i < l->chunks; i++)
+        heap_free(l->chunk[i]);
+    heap_free(l->chunk);
+    l->chunk = NULL;
+    l->chunks = l->room = 0;
+    l->filling = NULL;
+    l->used = false;
+    l->peer->agent->leases--;
 }
 
 bool lease_poll(struct lease *l)
 {
-    bool ending = false;
-
-    if (!l->used || (!l->voided && (!l->lent || l->left)))
+    if (!l->used)
         return false;
-    for (u32 i = 0; i < l->chunks; i++) {
-        close_chunk(l->chunk[i]);
-        ending |= !verbs_end_is_over(&l->chunk[i]->end);
-    }
-    if (ending)
-        return true;
-    for (u32 i = 0; i < l->chunks; i++)
-        free_chunk(l, l->chunk[i]);
-    l->chunks = 0;
-    l->filling = NULL;
-    l->used = false;
-    l->peer->agent->leases--;
-    return false;
+    if (l->lent && !l->left && !l->voided)
+        lease_void(l);
+    release_ended(l);
+    if (l->voided && !l->ending)
+        free_lease(l);
+    return l->ending;
 }

@@ -133,6 +133,8 @@ struct message_alias {
     struct message_list l;
     struct message_alias_of alias[];
 };
+/* What one DEFER names has room in a chunk, so that each is nearly full. */
+#define LEASE_CHUNK 384
 struct message_chunk {
     struct message_header h;
     struct epoch epoch;

@@ -4,8 +4,8 @@
  * frames is known then.
  *
  * The hosts are those of the simulator, both honest; the lies come in between, so they reach what only comes after much that
- * is true. An input says which host hears them, and is a list of steps: time passes, a marker comes, or a message, of which
- * each word is a byte of the input. */
+ * is true. An input says which host hears them, and is a list of steps: time passes, a marker comes, memory is read or written
+ * through a key that is good, or a message comes, of which each word is a byte of the input. */
 #include <stdlib.h>
 #include <string.h>
 #include "kernel/arch.h"
@@ -212,6 +212,10 @@ static size_t step(const u8 *data, size_t size)
 {
     struct peer *p = &w.host[victim].agent->peer[0];
 
+    if (data[0] == 0xff) {
+        (void)fabric_reach(w.fabric, victim, data[1] & 0x7f, data[2], data[1] & 0x80);
+        return 3;
+    }
     if (data[0] & 0x80) {
         (void)world_run(&w, NULL, USEC(1) << data[0] % 12);
         return 1;

@@ -14,7 +14,7 @@ static int setup(void **state)
 {
     (void)state;
     fake_reset();
-    fake_memory(MIB(16));
+    fake_memory(MIB(64));
     agent.leases = 1;
     lease = (struct lease){.used = true, .peer = &peer};
     return 0;
@@ -106,6 +106,28 @@ static void slots_that_nobody_was_told_of_cannot_be_returned(void **state)
     end();
 }
 
+/* 5 GiB of pages, and more. */
+static void a_lease_has_as_many_slots_as_there_is_memory(void **state)
+{
+    hpa_t frame = shared();
+    u32 first = 0, before;
+
+    (void)state;
+    for (unsigned i = 0; i < BIT(21); i += LEASE_SOME) {
+        hpa_t *room = lease_room(&lease, &first);
+
+        assert_non_null(room);
+        for (u32 k = 0; k < LEASE_SOME; k++)
+            room[k] = frame;
+        lease_add(&lease, LEASE_SOME);
+    }
+    before = first + LEASE_SOME - 1;
+    assert_int_equal(lease.slots, BIT(21));
+    assert_int_equal(lease_frame(&lease, before).v, frame.v);
+    end();
+    assert_int_equal(frame_users(frame), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -114,6 +136,7 @@ int main(void)
         TEST(there_is_always_room_for_some_in_a_row),
         TEST(room_that_is_not_used_costs_nothing),
         TEST(slots_that_nobody_was_told_of_cannot_be_returned),
+        TEST(a_lease_has_as_many_slots_as_there_is_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,7 @@ struct fdevice {
     struct fabric *fabric;
     u32 host;
     struct fmr *mr[MRS];
+    u32 mrs; /* behind the last one that there was */
     struct fqp *qp[QPS];
     u32 qps; /* behind the last one that there was */
     u32 next_key, next_qpn;
@@ -201,6 +202,7 @@ static enum err reg_mr(struct verbs_pd *pd, const struct verbs_mr_init *init, st
         m->offset = init->offset;
         m->base.lkey = m->base.rkey = ++d->next_key << 12 | i;
         d->mr[i] = m;
+        d->mrs = MAX(d->mrs, i + 1);
         *mr = &m->base;
         return OK;
     }
@@ -782,16 +784,47 @@ void fabric_lose(struct fabric *f, u32 percent)
     f->lose = percent;
 }
 
+static void each_reachable(const struct fdevice *d, u32 right, void (*fn)(void *ctx, hpa_t frame),
+                           void *ctx)
+{
+    for (u32 i = 0; i < d->mrs; i++) {
+        const struct fmr *m = d->mr[i];
+
+        for (u64 k = 0; m && m->base.access & right && k < m->base.length / PAGE_SIZE; k++)
+            fn(ctx, m->frame[k]);
+    }
+}
+
 void fabric_each_writable(const struct fabric *f, u32 host, void (*fn)(void *ctx, hpa_t frame),
                           void *ctx)
 {
-    for (u32 i = 0; i < MRS; i++) {
-        const struct fmr *m = f->host[host]->mr[i];
+    each_reachable(f->host[host], ACCESS_REMOTE_WRITE, fn, ctx);
+}
 
-        for (u64 k = 0; m && m->base.access & ACCESS_REMOTE_WRITE && k < m->base.length / PAGE_SIZE;
-             k++)
-            fn(ctx, m->frame[k]);
+void fabric_each_readable(const struct fabric *f, u32 host, void (*fn)(void *ctx, hpa_t frame),
+                          void *ctx)
+{
+    each_reachable(f->host[host], ACCESS_REMOTE_READ, fn, ctx);
+}
+
+bool fabric_reach(struct fabric *f, u32 host, u32 n, u32 page, bool write)
+{
+    struct fdevice *d = f->host[host];
+    u32 right = write ? ACCESS_REMOTE_WRITE : ACCESS_REMOTE_READ;
+
+    for (u32 i = 0; i < d->mrs; i++) {
+        struct fmr *m = d->mr[i];
+        hpa_t frame;
+
+        if (!m || !(m->base.access & right) || n--)
+            continue;
+        frame = m->frame[page % (m->base.length / PAGE_SIZE)];
+        fabric_touches(host, frame, write);
+        if (write)
+            *(u64 *)phys_to_virt(frame) = fabric_random(f);
+        return true;
     }
+    return false;
 }
 
 void fabric_forge(struct fabric *f, enum fabric_forgery forgery)

@@ -38,8 +38,13 @@ struct fabric_writes {
 struct fabric_writes fabric_writes(const struct fabric *f, u32 host);
 /* Keys that can be used, or whose end was not told yet. */
 u32 fabric_keys(const struct fabric *f, u32 host);
-/* The frames of a host that another one can write. */
+/* The frames of a host that another one can write, or read. */
 void fabric_each_writable(const struct fabric *f, u32 host, void (*fn)(void *ctx, hpa_t frame),
                           void *ctx);
+void fabric_each_readable(const struct fabric *f, u32 host, void (*fn)(void *ctx, hpa_t frame),
+                          void *ctx);
+/* Somebody who has heard of every key READs a word through the n-th of those that are good, or WRITEs one. False: there are
+ * fewer. */
+bool fabric_reach(struct fabric *f, u32 host, u32 n, u32 page, bool write);
 /* Told before a WRITE or READ touches memory; for checks. May be NULL. */
 extern void (*fabric_touches)(u32 host, hpa_t frame, bool write);

@@ -8,6 +8,7 @@
 #include "kernel/frames.h"
 #include "kernel/host.h"
 #include "kernel/thread.h"
+#include "migrate/incoming.h"
 #include "tests/unit/fake/fake.h"
 #include "vmm/share/group.h"
 #include "vmm/share/hash.h"
@@ -867,8 +868,72 @@ bool world_run(struct world *w, bool (*done)(struct world *w), u64 ns)
 
 /* --- rules --------------------------------------------------------------------------------------------------------- */
 
+static u32 lent_at[MEMORY / PAGE_SIZE],
+    check_number; /* the check in which a frame was found lent */
+
+static void note_lent(const struct host *h)
+{
+    for (unsigned i = 0; i < AGENT_LEASES; i++) {
+        const struct lease *l = &h->agent->lease[i];
+
+        for (u32 k = 0; l->used && k < l->chunks; k++)
+            for (u32 n = 0; n < l->chunk[k]->count && !l->chunk[k]->released; n++)
+                lent_at[l->chunk[k]->frame[n].v / PAGE_SIZE] = check_number;
+    }
+}
+
+static void is_lent(void *ctx, hpa_t frame)
+{
+    const struct host *h = ctx;
+
+    if (lent_at[frame.v / PAGE_SIZE] != check_number || frame_info(frame)->kind != FRAME_SHARED)
+        world_broken("another host can read a frame of %s that is not lent", h->name);
+}
+
+/* A VM that runs, or is stopped to go on here. */
+static bool is_owner(const struct host *h, const struct frame *f)
+{
+    for (unsigned i = 0; i < WORLD_VMS; i++)
+        if (h->vm[i] && h->vm[i]->running && f->owner == h->vm[i]->pmap.owner)
+            return true;
+    return false;
+}
+
+static bool is_state_room(const struct host *h, hpa_t frame)
+{
+    for (unsigned i = 0; i < AGENT_MOVES; i++) {
+        const struct incoming *in = h->agent->in[i].in;
+
+        if (in && frame.v - in->state_frames.v < PAGE_SIZE << in->state_order)
+            return true;
+    }
+    return false;
+}
+
+static void is_granted(void *ctx, hpa_t frame)
+{
+    const struct host *h = ctx;
+    const struct frame *f = frame_info(frame);
+
+    if (f->kind == FRAME_GUEST ? is_owner(h, f)
+                               : f->kind != FRAME_SHARED && !is_state_room(h, frame))
+        world_broken("another host can write a frame of %s that is not granted", h->name);
+}
+
+/* What other hosts can reach of a host's memory. */
+static void check_keys(const struct world *w, struct host *h)
+{
+    check_number++;
+    note_lent(h);
+    fabric_each_readable(w->fabric, h->number, is_lent, h);
+    fabric_each_writable(w->fabric, h->number, is_granted, h);
+}
+
 void world_check(struct world *w)
 {
+    for (u32 i = 0; i < world_hosts; i++)
+        if (w->host[i].alive)
+            check_keys(w, &w->host[i]);
     for (unsigned i = 0; i < WORLD_VMS; i++) {
         unsigned runners = 0;
 
@@ -985,8 +1050,9 @@ static void each_frame(const struct host *h,
     for (unsigned i = 0; i < AGENT_LEASES; i++) {
         const struct lease *l = &h->agent->lease[i];
 
-        for (u32 slot = 0; l->used && slot < l->chunks * LEASE_CHUNK; slot++)
-            fn(lease_frame(l, slot), "a lease to", l->peer->name);
+        for (u32 k = 0; l->used && k < l->chunks; k++)
+            for (u32 n = 0; n < l->chunk[k]->count && !l->chunk[k]->released; n++)
+                fn(l->chunk[k]->frame[n], "a lease to", l->peer->name);
     }
     for (unsigned i = 0; i < AGENT_BORROWS; i++) {
         const struct borrow *b = &h->agent->borrow[i];
