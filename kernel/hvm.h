@@ -125,6 +125,7 @@ enum hvm_event_type {
     EVENT_NMI = 2,
     EVENT_EXCEPTION = 3,
     EVENT_SOFT_INT = 4,
+    EVENT_INT1 = 5, /* of VMX alone: #DB by that instruction, which it is a trap of */
     EVENT_SOFT_EXCEPTION = 6
 };
 struct hvm_event {

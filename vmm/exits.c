@@ -210,6 +210,10 @@ static void give_back_interrupted(struct vcpu *v)
 static void on_exception(struct vcpu *v, const struct hvm_exit *exit)
 {
     give_back_interrupted(v);
+    if (exit->event.type == EVENT_INT1) {
+        v->hvm.event = exit->event; /* an instruction's own, so nothing else was being delivered */
+        return;
+    }
     vcpu_raise(v, exit->event.vector, exit->event.has_code, exit->event.code);
 }
 

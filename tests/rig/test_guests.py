@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from host import LINUX_LIMIT, plain, wait_until
+from conftest import guest_files
+from host import Host, LINUX_LIMIT, plain, wait_until
 
 # Guests that check themselves and then power off: name, and how the VM is made.
 SELF_CHECKING = {
@@ -49,6 +50,14 @@ def test_a_guest_finds_the_machine_as_it_should_be(host, kind, make_vm, guest):
         said = results(host.line.before)
     assert int(m.group(1)) > 0 and int(m.group(2)) == 0, [s for s in said if s[0] == "FAIL"]
     host.wait_state(guest, "off")
+
+
+def test_debug_exceptions_are_those_of_a_cpu_alone():
+    """Under Bochs: QEMU's CPU knows neither INT1 nor DR7.GD."""
+    with Host("intel", files=guest_files()) as host:
+        host.create("int1", "int1.elf", memory="8M")
+        with host.console("int1") as console:
+            console.expect(r"DONE passed=4 failed=0", LINUX_LIMIT["intel"])
 
 
 @pytest.mark.parametrize("guest", STOPPED)

@@ -152,6 +152,7 @@ static bool event_is_valid(const struct state_cpu *c)
     case EVENT_EXCEPTION:
         return c->event_vector < 32 && c->event_vector != VEC_NMI && !c->event_length;
     case EVENT_SOFT_INT: return !c->event_has_code;
+    case EVENT_INT1: return c->event_vector == VEC_DB && !c->event_has_code;
     case EVENT_SOFT_EXCEPTION: return c->event_vector < 32 && !c->event_has_code;
     default: return false;
     }

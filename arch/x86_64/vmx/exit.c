@@ -19,13 +19,22 @@ static void exit_plain(struct hvm_vcpu *v, struct hvm_exit *exit)
     (void)exit;
 }
 
+/* What the CPU does on its way into a handler of #DB, and leaves to us where that is intercepted: why, in DR6, but for INT1
+ * (table 27-1), and the registers are the handler's (SDM 3B 17.2.4). */
+static void enter_debug_handler(u8 type)
+{
+    if (type != EVENT_INT1)
+        dr6_write((dr6_read() & ~0xfull) | (vmcs_read(VMCS_QUALIFICATION) & 0xe00f));
+    vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
+}
+
 /* The host's own NMIs and machine checks go where they would have gone. */
 static void exit_exception(struct hvm_vcpu *v, struct hvm_exit *exit)
 {
     u64 info = vmcs_read(VMCS_EXIT_EVENT);
-    u8 vector = (u8)info;
+    u8 vector = (u8)info, type = info >> 8 & 7;
 
-    if ((info >> 8 & 7) == EVENT_NMI) {
+    if (type == EVENT_NMI) {
         __asm__ volatile("int $2");
         return;
     }
@@ -33,18 +42,19 @@ static void exit_exception(struct hvm_vcpu *v, struct hvm_exit *exit)
         __asm__ volatile("int $18");
         return;
     }
-    if (vector == VEC_DB) /* the CPU leaves it to us to say why (table 27-1) */
-        dr6_write((dr6_read() & ~0xfull) | (vmcs_read(VMCS_QUALIFICATION) & 0xe00f));
+    if (vector == VEC_DB)
+        enter_debug_handler(type);
     if (info & EVENT_INFO_UNBLOCKED && !v->event.valid)
         vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
                    vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKED_BY_NMI);
     exit->kind = EXIT_EXCEPTION;
     exit->event = (struct hvm_event){
         .valid = true,
-        .type = EVENT_EXCEPTION,
+        .type = type == EVENT_INT1 ? EVENT_INT1 : EVENT_EXCEPTION,
         .vector = vector,
         .has_code = info & EVENT_INFO_HAS_CODE,
         .code = (u32)vmcs_read(VMCS_EXIT_EVENT_CODE),
+        .length = type == EVENT_INT1 ? (u8)vmcs_read(VMCS_EXIT_INSN_LENGTH) : 0,
     };
 }
 

@@ -136,6 +136,9 @@ enum vmcs_field {
 #define BLOCKED_BY_MOV_SS BIT(1)
 #define BLOCKED_BY_NMI    BIT(3)
 
+#define DR7_GD     BIT(13)
+#define PENDING_BS BIT(14) /* of VMCS_GUEST_PENDING_DEBUG */
+
 /* Appendix C: basic exit reasons */
 enum {
     VMX_EXIT_EXCEPTION_NMI = 0,

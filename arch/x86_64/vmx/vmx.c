@@ -300,6 +300,14 @@ static void inject(struct hvm_vcpu *v)
     e->valid = false;
 }
 
+/* In the shadow of STI or MOV SS the step is still to come: without that the CPU refuses to enter (SDM 3C 26.3.1.5). Guests
+ * have no DEBUGCTL, so TF always means single step. */
+static void keep_single_step(void)
+{
+    if (vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS))
+        vmcs_write(VMCS_GUEST_PENDING_DEBUG, vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
+}
+
 /* An event whose delivery the exit interrupted is delivered again (SDM 3C 27.2.4). */
 static void keep_interrupted_event(struct hvm_vcpu *v)
 {
@@ -354,6 +362,8 @@ static void vmx_run(struct hvm_vcpu *v, struct hvm_exit *exit)
     vmcs_write(VMCS_GUEST_RSP, v->gpr[REG_RSP]);
     vmcs_write(VMCS_GUEST_RIP, v->rip);
     vmcs_write(VMCS_GUEST_RFLAGS, v->rflags);
+    if (v->rflags & RFLAGS_TF)
+        keep_single_step();
     if (x->tsc_offset != v->tsc_offset) {
         x->tsc_offset = v->tsc_offset;
         vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
