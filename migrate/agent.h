@@ -155,6 +155,7 @@ struct move {
     u64 next;                       /* when there is something to do */
     bool cancel;                    /* the user's wish */
     bool outgoing;
+    bool abort_said; /* source, aborted: the target was told */
     union {
         struct outgoing *out; /* what only one side has */
         struct incoming *in;

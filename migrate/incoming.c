@@ -8,10 +8,11 @@
 #include "kernel/thread.h"
 #include "migrate/agent.h"
 
-#define STATE_MOST MIB(4)
-#define NO_GROUP   0       /* whose frames nobody takes for equal ones */
-#define LOOK_MOST  32      /* frames that are looked for at once */
-#define PATIENCE   SEC(60) /* after which a source has heard what became of it */
+#define STATE_MOST  MIB(4)
+#define NO_GROUP    0       /* whose frames nobody takes for equal ones */
+#define LOOK_MOST   32      /* frames that are looked for at once */
+#define SOURCE_ENDS SEC(5)  /* to end its WRITEs */
+#define PATIENCE    SEC(60) /* after which a source has heard what became of it */
 
 static const struct agent_ops *ops_of(const struct move *m)
 {
@@ -36,6 +37,16 @@ static void close_keys(struct incoming *in)
     for (u32 i = 0; i < in->grants; i++)
         close_grant(in->grant[i]);
     close_grant(&in->state);
+}
+
+/* A WRITE through a key that is closed would end the link, with all else that uses it. So the source has its time to end
+ * first: it says ABORT when its last WRITE is over. */
+static void close_aborted(struct move *m)
+{
+    struct incoming *in = m->in;
+
+    if (in->source_ended || m->peer->state != PEER_UP || time_now() >= in->close_at)
+        close_keys(in);
 }
 
 /* Frames may be given back, and the VM may run, when nobody can write to them any more. */
@@ -523,7 +534,8 @@ void incoming_abort(struct move *m, const char *text)
     str_copy(m->text, sizeof(m->text), text);
     m->phase = MOVE_ABORTED;
     m->figures.ended = time_now();
-    close_keys(m->in);
+    m->in->close_at = time_now() + SOURCE_ENDS;
+    close_aborted(m);
     peer_send_text(m->peer, MESSAGE_ABORT, &m->epoch, m->text);
     agent_say(m->peer->agent, "%s does not come: %s", m->name, m->text);
 }
@@ -626,6 +638,8 @@ void incoming_message(struct move *m, const struct message_header *h)
     char said[AGENT_TEXT];
     struct why why = {""};
 
+    if (m->in && (h->type == MESSAGE_ABORT || h->type == MESSAGE_DENY))
+        m->in->source_ended = true;
     if (h->type == MESSAGE_ABORT) {
         message_read_text((const void *)h, said, sizeof(said));
         incoming_abort(m, said);
@@ -675,7 +689,9 @@ u64 incoming_poll(struct move *m)
             validate(m);
         return time_now() + MSEC(1);
     case MOVE_ABORTED:
-        if (m->in && keys_are_closed(m->in)) {
+        if (m->in)
+            close_aborted(m);
+        if (m->in && m->in->closing && keys_are_closed(m->in)) {
             struct borrow *b = m->in->borrow;
 
             struct vm *vm = m->vm;
@@ -693,7 +709,9 @@ u64 incoming_poll(struct move *m)
 /* Before READY nothing is lost; after it, only the source knows, and the VM waits. */
 void incoming_link_down(struct move *m)
 {
-    if (m->phase == MOVE_COPYING || m->phase == MOVE_CLOSING)
+    if (m->in && m->phase == MOVE_ABORTED)
+        close_keys(m->in);
+    else if (m->phase == MOVE_COPYING || m->phase == MOVE_CLOSING)
         incoming_abort(m, "the connection to the source broke");
     else if (m->phase == MOVE_FINAL)
         agent_say(m->peer->agent,

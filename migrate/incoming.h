@@ -30,4 +30,6 @@ struct incoming {
     bool has_final;
     struct message_final final;
     bool closing;
+    bool source_ended; /* it has said ABORT, and writes no more */
+    u64 close_at;      /* aborted: the keys are closed then, whatever it says */
 };

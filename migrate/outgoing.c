@@ -89,6 +89,15 @@ static bool in_flight(const struct move *m)
     return m->out && (m->out->pages.in_flight || m->out->state_in_flight);
 }
 
+/* The target closes its keys when it hears that: no WRITE may be on its way any more. */
+static void say_aborted(struct move *m)
+{
+    if (in_flight(m))
+        return;
+    peer_send_text(m->peer, MESSAGE_ABORT, &m->epoch, m->text);
+    m->abort_said = true;
+}
+
 void outgoing_abort(struct move *m, const char *text)
 {
     if (m->phase == MOVE_FREE || m->phase >= MOVE_COMMITTED)
@@ -100,7 +109,7 @@ void outgoing_abort(struct move *m, const char *text)
     m->figures.ended = time_now();
     if (m->out && m->out->lease)
         lease_void(m->out->lease);
-    peer_send_text(m->peer, MESSAGE_ABORT, &m->epoch, m->text);
+    say_aborted(m);
     agent_say(m->peer->agent, "%s stays here: %s", m->name, m->text);
 }
 
@@ -475,6 +484,15 @@ static u64 poll_rounds(struct move *m)
     return time_now() + (m->out && m->out->pages.walking ? 0 : MSEC(1));
 }
 
+static u64 poll_end(struct move *m)
+{
+    if (m->phase == MOVE_ABORTED && !m->abort_said)
+        say_aborted(m);
+    if (m->out && !in_flight(m))
+        release(m);
+    return m->out ? time_now() + MSEC(1) : U64_MAX;
+}
+
 u64 outgoing_poll(struct move *m)
 {
     if (m->cancel && m->phase < MOVE_COMMITTED)
@@ -493,10 +511,7 @@ u64 outgoing_poll(struct move *m)
         return m->next;
     case MOVE_DONE:
     case MOVE_ABORTED:
-    case MOVE_LOST:
-        if (m->out && !in_flight(m))
-            release(m);
-        return m->out ? time_now() + MSEC(1) : U64_MAX;
+    case MOVE_LOST: return poll_end(m);
     default: return U64_MAX;
     }
 }

@@ -414,6 +414,22 @@ static u64 refusals(const struct agent *a)
     return refused;
 }
 
+/* Nothing that a user does breaks a link. */
+static void judge_links(void)
+{
+    if (plan.lose) /* hellos that come late begin links anew */
+        return;
+    for (unsigned i = 0; i < plan.faults; i++)
+        if (plan.fault[i].kind != CANCEL && plan.fault[i].kind != RECALL &&
+            plan.fault[i].kind != WANTED)
+            return;
+    for (u32 i = 0; i < world_hosts; i++)
+        for (u32 k = 0; k < world_hosts; k++)
+            if (i != k && world_peer(&w, i, k)->links > 1)
+                world_broken("the link of %s and %s broke, and nothing failed", w.host[i].name,
+                             w.host[k].name);
+}
+
 /* What must be gone when the VM is where it is to stay, and drained. */
 static void judge_leftovers(void)
 {
@@ -477,6 +493,7 @@ static void one_run(void)
         agent_recall(w.host[i].agent);
     (void)world_run(&w, NULL, SEC(3));
     judge();
+    judge_links();
     judge_leftovers();
     world_check_quiet(&w);
     if (!plan.faults)
