@@ -336,7 +336,7 @@ static u64 poll_borrows(struct agent *a)
         left--;
         at = borrow_poll(b);
         next = MIN(next, at);
-        if (!b->active || !borrow_is_over(b))
+        if ((!b->active && !b->lost) || !borrow_is_over(b))
             continue;
         m = agent_find_move(a->in, b->peer, &b->epoch);
         if (m)

@@ -83,44 +83,40 @@ static void release(struct move *m)
     m->peer->agent->moving--;
 }
 
-/* Adds a frame to a list that grows. */
-static bool append(hpa_t **list, u64 *count, u64 *room, hpa_t frame)
+/* Room for one frame more in a list that grows. */
+static bool has_room(hpa_t **list, u64 count, u64 *room)
 {
-    if (*count == *room) {
-        u64 wanted = *room ? *room * 2 : 512;
-        hpa_t *more = heap_grow(*list, *count * sizeof(*more), wanted * sizeof(*more));
+    u64 wanted = *room ? *room * 2 : 512;
+    hpa_t *more;
 
-        if (!more)
-            return false;
-        *list = more;
-        *room = wanted;
-    }
-    (*list)[(*count)++] = frame;
+    if (count < *room)
+        return true;
+    more = heap_grow(*list, count * sizeof(*more), wanted * sizeof(*more));
+    if (!more)
+        return false;
+    *list = more;
+    *room = wanted;
     return true;
-}
-
-static bool hold(struct incoming *in, hpa_t frame)
-{
-    return append(&in->held, &in->holds, &in->holds_room, frame);
 }
 
 /* --- pages -------------------------------------------------------------------------------------------------- */
 
-/* Takes from a page what it has, and gives it that; the Pmap's lock is held. */
+/* Takes from a page what it has, and gives it that; the Pmap's lock is held. Nothing fails once the page has lost it. */
 static enum err set_page(struct move *m, u64 index, const struct pmap_change *c)
 {
+    struct incoming *in = m->in;
     struct pmap *p = m->pmap;
     struct pmap_change none = {.gpa = c->gpa, .to = PAGE_EMPTY};
     enum page_state before = pmap_state(p, index);
-    enum err e = pmap_prepare(p, c);
+    enum err e = has_room(&in->held, in->holds, &in->holds_room) ? pmap_prepare(p, c) : E_NOMEM;
     u64 entry;
 
     if (e)
         return e;
     if (before != PAGE_EMPTY) {
         entry = pmap_commit(p, &none);
-        if (entry && !hold(m->in, ptab_address(entry)))
-            return E_NOMEM;
+        if (entry)
+            in->held[in->holds++] = ptab_address(entry);
     }
     if (c->to != PAGE_EMPTY)
         pmap_commit(p, c);
@@ -264,10 +260,11 @@ static enum err take_one_alias(struct move *m, const struct message_alias_of *a)
         return E_RANGE;
     c.frame = ptab_address(entry);
     if (state == PAGE_PRIVATE) {
-        if (!append(&m->in->alias, &m->in->aliases, &m->in->alias_room, c.frame))
+        if (!has_room(&m->in->alias, m->in->aliases, &m->in->alias_room))
             return E_NOMEM;
         if (!frame_claim(c.frame, FRAME_SHARED, NO_GROUP))
             return E_STATE;
+        m->in->alias[m->in->aliases++] = c.frame;
         pmap_commit(p, &c);
     }
     c.gpa = pmap_gpa(a->page);

@@ -188,10 +188,68 @@ static void a_claim_ends_when_its_vm_runs(u64 seed)
     expect(!may_start_on_a(SEC(15)), "VM one may be started beside itself");
 }
 
+static bool b_is_in_doubt(struct world *world)
+{
+    return world->host[1].agent->in[0].phase == MOVE_FINAL;
+}
+
+static void cut_in_doubt(struct world *world)
+{
+    if (!b_is_in_doubt(world))
+        return;
+    fabric_cut(world->fabric, 0, 1, true);
+    world_on_event = NULL;
+}
+
+/* VM one shares its pages with VM two, and is on its way to B when A dies, which has them. */
+static void lose_in_doubt(u64 seed)
+{
+    struct vm *one, *two;
+    struct move *m;
+    struct why why;
+
+    create(seed);
+    expect(world_run(&w, all_meet, SEC(20)), "the hosts do not meet");
+    one = world_vm(&w, 0, "one", 64);
+    two = world_vm(&w, 0, "two", 64);
+    for (u64 i = 0; i < 32; i++) {
+        world_fill(one, i, i + 1);
+        world_fill(two, i, i + 1);
+        (void)world_merge(one, i, two, i);
+    }
+    expect(!agent_move_to(w.host[0].agent, "one", "hostb", &m, &why), why.text);
+    w.host[0].woken = true;
+    world_on_event = cut_in_doubt;
+    expect(world_run(&w, b_is_in_doubt, SEC(10)), "VM one does not get to host B");
+    world_kill(&w, 0);
+    fabric_cut(w.fabric, 0, 1, false);
+    world_boot(&w, 0);
+    expect(world_run(&w, all_meet, SEC(60)), "the hosts do not meet again");
+}
+
+static void a_vm_that_was_lost_in_doubt_leaves_nothing_behind(u64 seed)
+{
+    const struct agent *b;
+    struct vm *lost;
+
+    lose_in_doubt(seed);
+    lost = world_find(&w, 1, "one");
+    expect(lost && lost->lost[0], "nobody says that VM one is lost");
+    pmap_clear(&lost->pmap); /* the user destroys it */
+    w.host[1].woken = true;
+    (void)world_run(&w, NULL, SEC(10));
+    b = w.host[1].agent;
+    expect(!b->borrows && !b->borrow[0].used, "host B keeps the record of what it borrowed");
+}
+
 static void (*const scenarios[])(u64 seed) = {
-    a_denial_does_not_outlive_its_round, the_operators_word_about_one_peer_is_no_word_about_another,
-    the_operators_word_does_not_last,    who_denies_takes_no_offer_for_a_while,
-    who_was_just_booted_takes_no_offer,  a_claim_ends_when_its_vm_runs,
+    a_denial_does_not_outlive_its_round,
+    the_operators_word_about_one_peer_is_no_word_about_another,
+    the_operators_word_does_not_last,
+    who_denies_takes_no_offer_for_a_while,
+    who_was_just_booted_takes_no_offer,
+    a_claim_ends_when_its_vm_runs,
+    a_vm_that_was_lost_in_doubt_leaves_nothing_behind,
 };
 
 void claims_run(u64 n)
