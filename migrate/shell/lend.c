@@ -8,9 +8,20 @@
 static const char *const state_name[] = {
     [PEER_DOWN] = "down", [PEER_ASKED] = "asked", [PEER_OPENED] = "opening", [PEER_UP] = "up"};
 
+/* The agent's thread may free the link as soon as the lock is released. */
+static u64 messages_of(struct peer *p)
+{
+    u64 messages;
+
+    lock_acquire(&p->lock);
+    messages = p->link ? p->link->messages_received : 0;
+    lock_release(&p->lock);
+    return messages;
+}
+
 static enum err run_peers(unsigned argc, char **argv, struct why *why)
 {
-    const struct agent *a = agent_host(why);
+    struct agent *a = agent_host(why);
     char text[IP4_TEXT];
 
     (void)argc, (void)argv;
@@ -19,12 +30,11 @@ static enum err run_peers(unsigned argc, char **argv, struct why *why)
     console_printf("  %-16s  %-15s  %-7s  %5s  %8s  %8s\n", "host", "address", "state", "links",
                    "messages", "refused");
     for (u32 i = 0; i < a->peers; i++) {
-        const struct peer *p = &a->peer[i];
+        struct peer *p = &a->peer[i];
 
         console_printf("  %-16.16s  %-15s  %-7s  %5llu  %8llu  %8llu\n", p->name,
                        ip4_text(text, p->address), state_name[p->state],
-                       (unsigned long long)p->links,
-                       (unsigned long long)(p->link ? p->link->messages_received : 0),
+                       (unsigned long long)p->links, (unsigned long long)messages_of(p),
                        (unsigned long long)p->refused);
         if (p->state != PEER_UP && p->why[0])
             console_printf("    %s\n", p->why);
