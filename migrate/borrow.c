@@ -93,7 +93,7 @@ static bool has_room(struct borrow *b)
 
     if (b->chunks < b->room)
         return true;
-    more = heap_grow(b->chunk, b->room * sizeof(*more), room * sizeof(*more));
+    more = heap_grow(b->chunk, b->room * sizeof(void *), room * sizeof(void *));
     if (!more)
         return false;
     b->chunk = more;

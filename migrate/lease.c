@@ -11,7 +11,7 @@ static struct lease_chunk *add_chunk(struct lease *l)
     struct lease_chunk *c, **more;
 
     if (l->chunks == l->room) {
-        more = heap_grow(l->chunk, l->room * sizeof(*more), room * sizeof(*more));
+        more = heap_grow(l->chunk, l->room * sizeof(void *), room * sizeof(void *));
         if (!more)
             return NULL;
         l->chunk = more;

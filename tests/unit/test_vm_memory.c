@@ -5,7 +5,6 @@
 #include "kernel/arch.h"
 #include "kernel/frames.h"
 #include "kernel/heap.h"
-#include "kernel/host.h"
 #include "kernel/string.h"
 #include "kernel/shell.h"
 #include "kernel/thread.h"
@@ -14,7 +13,6 @@
 #include "vmm/share/share.h"
 #include "vmm/vm.h"
 
-struct config host_config;
 extern const struct ptab_format npt_format;
 
 /* --- a CPU whose vCPUs are a block of memory each -------------------------------------------------- */
@@ -38,39 +36,6 @@ const struct hvm_ops *hvm = &ops;
 u32 arch_fpu_size(void)
 {
     return 832;
-}
-
-void arch_fpu_init(void *area)
-{
-    (void)area;
-}
-
-u64 arch_xcr0_get(void)
-{
-    return 7;
-}
-
-void arch_xcr0_set(u64 value)
-{
-    (void)value;
-}
-
-const struct boot_file *host_file(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-
-void (*panic_describe_vm)(char *text, size_t size);
-
-u64 arch_wall_clock_at_boot(void)
-{
-    return 1700000000;
-}
-
-bool arch_tsc_invariant(void)
-{
-    return true;
 }
 
 /* Its commands begin where a test says so. */
