@@ -375,6 +375,8 @@ u64 agent_poll(struct agent *a)
 
     if (a->device)
         (void)verbs_progress(a->device);
+    if (time_now() < holder_meets_from(a))
+        return holder_meets_from(a);
     for (u32 i = 0; i < a->peers; i++) {
         at = peer_poll(&a->peer[i]);
         next = MIN(next, at);

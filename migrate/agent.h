@@ -277,6 +277,8 @@ void holder_link_up(struct peer *p);
 void holder_link_down(struct peer *p);
 /* It runs here: it needs no claim any more. */
 void holder_runs(struct agent *a, const char *vm);
+/* When what the host said before its boot binds it no more: before that it meets no other host. */
+u64 holder_meets_from(const struct agent *a);
 /* May it come from there? False: text says why not. */
 bool holder_may_come(struct peer *from, const char *vm, char *text, u32 size);
 /* The operator's word; false: no such VM is to be started. */

@@ -6,7 +6,7 @@
  * whose denials bind who gives them: for BINDS it takes no offer of that VM and does not start it itself. So while that
  * round lives, the VM cannot move from a peer that has not been asked yet to one that has denied already, and when all have
  * denied again, nobody has it and nobody can get it. From that moment on the claim is granted, and whoever asks is told that
- * the VM is here. A host that has just booted does not know what it is bound by, and takes no offers for that long. (The
+ * the VM is here. A host that has just booted does not know what it is bound by, and meets nobody for that long. (The
  * first rounds do not bind: a host that waits for a peer that is down must not keep the others from moving the VM.)
  *
  * Of two hosts that ask each other at the same time, the one gives way whose name is greater, unless the other has
@@ -79,15 +79,17 @@ static const struct peer *bound_to(const struct agent *a, const char *vm, const 
     return NULL;
 }
 
+u64 holder_meets_from(const struct agent *a)
+{
+    return a->created + BINDS;
+}
+
 bool holder_may_come(struct peer *from, const char *vm, char *text, u32 size)
 {
     struct agent *a = from->agent;
     const struct peer *other = bound_to(a, vm, from);
 
-    if (time_now() < a->created + BINDS)
-        str_format(text, size, "%s has just been started: try again in %u s", a->name,
-                   (unsigned)(BINDS / SEC(1)));
-    else if (find_claim(a, vm))
+    if (find_claim(a, vm))
         str_format(text, size, "%s is about to be started on %s", vm, a->name);
     else if (other)
         str_format(text, size,

@@ -209,6 +209,8 @@ void agent_datagram(struct agent *a, ip4_t from, const void *data, u32 size)
     struct hello h;
     bool asks = false;
 
+    if (time_now() < holder_meets_from(a))
+        return;
     if (hello_read(&h, data, size)) {
         asks = h.kind == HELLO_ASK || h.kind == HELLO_OPEN;
         p = agent_peer(a, h.session.name[!asks]);
