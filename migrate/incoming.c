@@ -630,12 +630,13 @@ static enum err take(struct move *m, const struct message_header *h, struct why 
     }
 }
 
-void incoming_message(struct move *m, const struct message_header *h)
+/* What the source says of a migration that is not over. */
+static void take_message(struct move *m, const struct message_header *h)
 {
     char said[AGENT_TEXT];
     struct why why = {""};
 
-    if (m->in && (h->type == MESSAGE_ABORT || h->type == MESSAGE_DENY))
+    if (h->type == MESSAGE_ABORT || h->type == MESSAGE_DENY)
         m->in->source_ended = true;
     if (h->type == MESSAGE_ABORT) {
         message_read_text((const void *)h, said, sizeof(said));
@@ -645,12 +646,18 @@ void incoming_message(struct move *m, const struct message_header *h)
     } else if (h->type == MESSAGE_RUN) {
         if (m->phase == MOVE_FINAL)
             run(m, ((const struct message_go *)h)->stood_ns);
-        if (m->phase == MOVE_DONE)
-            peer_send_plain(m->peer, MESSAGE_RUNNING, &m->epoch);
     } else if (m->phase == MOVE_COPYING && !m->in->has_final) {
         if (take(m, h, &why))
             incoming_abort(m, why.text);
     }
+}
+
+void incoming_message(struct move *m, const struct message_header *h)
+{
+    if (m->in)
+        take_message(m, h);
+    if (h->type == MESSAGE_RUN && m->phase == MOVE_DONE)
+        peer_send_plain(m->peer, MESSAGE_RUNNING, &m->epoch);
 }
 
 void incoming_marker(void *ctx, struct link *l, u32 value)
