@@ -3,8 +3,12 @@
 #include "kernel/dirty_log.h"
 #include "kernel/heap.h"
 #include "kernel/string.h"
+#include "kernel/thread.h"
 #include "vmm/layout.h"
 #include "vmm/memory/pmap.h"
+
+/* So much of a guest is harvested under one hold of the lock: 65,536 entries, about 100 us. */
+#define DIRTY_PIECE MIB(256)
 
 static size_t bitmap_size(const struct pmap *p)
 {
@@ -112,22 +116,48 @@ static void take_logged(void *ctx, u64 address)
     ptab_each_leaf(&p->slat.table, address, address + size, take_bit, p);
 }
 
-/* The lock is held. */
-static void take_all(struct pmap *p)
+static bool take_log(struct pmap *p)
 {
-    ptab_each_used_leaf(&p->slat.table, 0, guest_low_top(p->memory), take_bit, p);
-    ptab_each_used_leaf(&p->slat.table, GUEST_HIGH_BASE, guest_high_top(p->memory), take_bit, p);
+    bool complete;
+
+    lock_acquire(&p->lock);
+    complete = p->slat.log && dirty_log_take(p->slat.log, take_logged, p);
+    lock_release(&p->lock);
+    return complete;
+}
+
+/* In pieces, so that neither a vCPU that faults nor a timer of this CPU waits long. */
+static void take_range(struct pmap *p, u64 from, u64 end)
+{
+    for (u64 next; from < end; from = next) {
+        next = MIN(end, from + DIRTY_PIECE);
+        lock_acquire(&p->lock);
+        ptab_each_used_leaf(&p->slat.table, from, next, take_bit, p);
+        lock_release(&p->lock);
+        if (next < end)
+            thread_interrupted();
+    }
+}
+
+/* Two at a time would break the rule of ptab_each_used_leaf: a table that the first has seen, the second would see as unused
+ * before a CPU that remembers it has been flushed, and what that CPU writes there meanwhile would be found by neither. */
+static void begin_harvest(struct pmap *p)
+{
+    while (__atomic_exchange_n(&p->harvesting, true, __ATOMIC_ACQUIRE))
+        thread_yield();
 }
 
 void dirty_harvest(struct pmap *p)
 {
+    begin_harvest(p);
     if (p->slat.log)
         pmap_shoot_down(p); /* and what the CPUs have logged is in the VM's log */
-    lock_acquire(&p->lock);
-    if (!p->slat.log || !dirty_log_take(p->slat.log, take_logged, p))
-        take_all(p);
-    lock_release(&p->lock);
+    if (!take_log(p)) {
+        take_range(p, 0, guest_low_top(p->memory));
+        take_range(p, GUEST_HIGH_BASE, guest_high_top(p->memory));
+    }
     pmap_shoot_down(p);
+    __atomic_store_n(&p->harvesting, false, __ATOMIC_RELEASE);
 }
 
 struct used {

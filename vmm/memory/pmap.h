@@ -37,6 +37,7 @@ struct pmap {
     struct fill fill[PMAP_FILLS];
     struct list waiters;
     struct list breaks;           /* changes under way: struct pmap_break */
+    bool harvesting;              /* dirty_harvest is at work */
     u64 *dirty[DIRTY_CONSUMERS];  /* a bit a page; NULL: nobody wants to know */
     bool held;                    /* nobody waits for pages: see pmap_hold */
     const struct backing *remote; /* of REMOTE and CACHED pages */
