@@ -140,12 +140,14 @@ struct lease *agent_find_lease(const struct peer *p, const struct epoch *e)
 static void returned(struct peer *p, const struct message_runs *r)
 {
     struct lease *l = agent_find_lease(p, &r->l.epoch);
+    bool good = !l || message_runs_fit(r, lease_slots(l), lease_slots(l));
 
-    for (u32 k = 0; l && k < r->l.count; k++)
-        if (!lease_return(l, r->run[k].first, r->run[k].count)) {
-            p->refused++;
-            return;
-        }
+    for (u32 k = 0; l && good && k < r->l.count; k++)
+        good = lease_return(l, r->run[k].first, r->run[k].count);
+    if (!good) {
+        p->refused++;
+        return;
+    }
     if (!l || !l->left)
         peer_send_plain(p, MESSAGE_LEASE_OVER, &r->l.epoch);
 }
@@ -167,7 +169,7 @@ static void about_borrow(struct peer *p, const struct message_plain *m)
     if (b && m->h.type == MESSAGE_RECALL)
         b->recalled = true;
     else if (b && m->h.type == MESSAGE_USED)
-        borrow_prefer(b, (const void *)m);
+        p->refused += !borrow_prefer(b, (const void *)m);
     else if (b && !b->left)
         b->over = true;
 }

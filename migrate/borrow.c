@@ -484,18 +484,22 @@ static void prefetch(struct borrow *b)
         b->prefetch++;
 }
 
-void borrow_prefer(struct borrow *b, const struct message_runs *m)
+bool borrow_prefer(struct borrow *b, const struct message_runs *m)
 {
-    u64 pages = pmap_pages(b->pmap);
+    u64 pages;
 
     if (!b->left)
-        return;
+        return true;
+    pages = pmap_pages(b->pmap);
+    if (!message_runs_fit(m, pages, pages))
+        return false;
     if (!b->used_last)
         b->used_last = heap_alloc(ALIGN_UP(pages, 64) / 8);
     for (u32 k = 0; b->used_last && k < m->l.count; k++)
-        for (u64 i = m->run[k].first, n = 0; n < m->run[k].count && i < pages; i++, n++)
+        for (u64 i = m->run[k].first, n = 0; n < m->run[k].count; i++, n++)
             b->used_last[i / 64] |= BIT(i % 64);
     b->used_next = 0;
+    return true;
 }
 
 /* The page to be drained next: one of those that were used, or any. */

@@ -142,23 +142,9 @@ static enum err give_frame(struct move *m, u64 index, hpa_t *frame)
     return e;
 }
 
-static bool is_run(const struct move *m, const struct message_run_of *r)
-{
-    u64 pages = pmap_pages(m->pmap);
-
-    return r->count && r->first < pages && r->count <= pages - r->first;
-}
-
 static enum err check_runs(const struct move *m, const struct message_runs *r, u64 most)
 {
-    u64 pages = 0;
-
-    for (u32 i = 0; i < r->l.count; i++) {
-        if (!is_run(m, &r->run[i]))
-            return E_RANGE;
-        pages += r->run[i].count;
-    }
-    return pages && pages <= most ? OK : E_RANGE;
+    return message_runs_fit(r, pmap_pages(m->pmap), most) ? OK : E_RANGE;
 }
 
 /* --- grants --------------------------------------------------------------------------------------------------- */
@@ -230,20 +216,35 @@ static enum err answer_ask(struct move *m, const struct message_runs *ask, struc
 
 /* --- descriptions ----------------------------------------------------------------------------------------------- */
 
-static enum err take_zero(struct move *m, const struct message_runs *r, struct why *why)
+#define ZERO_PIECE 512u /* pages under one hold of the lock */
+
+static enum err zero_pages(struct move *m, u64 first, u64 end)
 {
     struct pmap *p = m->pmap;
-    enum err e = check_runs(m, r, pmap_pages(p));
+    enum err e = OK;
 
     lock_acquire(&p->lock);
-    for (u32 i = 0; i < r->l.count && !e; i++)
-        for (u64 k = r->run[i].first; k < (u64)r->run[i].first + r->run[i].count && !e; k++) {
-            struct pmap_change c = {.gpa = pmap_gpa(k), .to = PAGE_EMPTY};
+    for (u64 i = first; i < end && !e; i++) {
+        struct pmap_change c = {.gpa = pmap_gpa(i), .to = PAGE_EMPTY};
 
-            if (pmap_state(p, k) != PAGE_EMPTY)
-                e = set_page(m, k, &c);
-        }
+        if (pmap_state(p, i) != PAGE_EMPTY)
+            e = set_page(m, i, &c);
+    }
     lock_release(&p->lock);
+    return e;
+}
+
+static enum err take_zero(struct move *m, const struct message_runs *r, struct why *why)
+{
+    enum err e = check_runs(m, r, pmap_pages(m->pmap));
+
+    for (u32 i = 0; i < r->l.count && !e; i++)
+        for (u64 at = r->run[i].first, end = at + r->run[i].count; at < end && !e;
+             at += ZERO_PIECE) {
+            e = zero_pages(m, at, MIN(at + ZERO_PIECE, end));
+            if (at + ZERO_PIECE < end)
+                thread_yield();
+        }
     return e ? why_set(why, e, "the source names pages that there are not") : OK;
 }
 

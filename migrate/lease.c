@@ -123,11 +123,12 @@ static bool return_slot(struct lease *l, u32 slot)
 
 bool lease_return(struct lease *l, u32 first, u32 count)
 {
-    if (count > l->chunks * LEASE_CHUNK)
-        return false;
-    for (u32 i = 0; i < count; i++)
+    for (u32 i = 0; i < count; i++) {
         if (first + i < first || !return_slot(l, first + i))
             return false;
+        if (i % LEASE_CHUNK == LEASE_CHUNK - 1)
+            thread_yield(); /* a lender of gigabytes has much to do here */
+    }
     return true;
 }
 

@@ -43,6 +43,11 @@ void lease_add(struct lease *l, u32 count);
 /* Is there a chunk whose slots are not open yet? Opens it, full or not; fills what the peer must be told. */
 enum err lease_open(struct lease *l, struct message_chunk *m, bool *opened,
                     struct why *why) MUST_CHECK;
+/* One more than the highest slot that there may be. */
+static inline u64 lease_slots(const struct lease *l)
+{
+    return (u64)l->chunks * LEASE_CHUNK;
+}
 /* The frame of a slot, 0 where there is none, or it was returned. */
 hpa_t lease_frame(const struct lease *l, u32 slot);
 /* The borrower does not need them any more; it may say so twice. False: there are no such slots, or nobody was told of

@@ -231,10 +231,11 @@ void *link_room(struct link *l)
     heap_free(l->late); /* was not sent */
     l->late = NULL;
     if (!l->failed && (l->sent - l->sent_done == LINK_MESSAGES || !list_empty(&l->backlog))) {
-        l->late = heap_alloc(sizeof(*l->late));
+        l->late = l->waiting < LINK_BACKLOG ? heap_alloc(sizeof(*l->late)) : NULL;
         if (l->late)
             return l->late->message;
-        fail(l, "no memory for a message");
+        fail(l, l->waiting < LINK_BACKLOG ? "no memory for a message"
+                                          : "it does not take the answers to its messages");
     }
     memset(room, 0, MESSAGE_FIXED);
     return room;
@@ -270,6 +271,7 @@ void link_send(struct link *l, enum message_type type, u32 size)
         late->type = type;
         late->size = size;
         list_append(&l->backlog, &late->link);
+        l->waiting++;
     } else if (!l->failed) {
         send_now(l, type, size);
     }
@@ -281,6 +283,7 @@ static void send_backlog(struct link *l)
         struct link_late *late = CONTAINER_OF(l->backlog.next, struct link_late, link);
 
         list_remove(&late->link);
+        l->waiting--;
         memcpy(phys_to_virt(room_at(l, l->sent % LINK_MESSAGES)), late->message, late->size);
         send_now(l, late->type, late->size);
         heap_free(late);

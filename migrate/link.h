@@ -16,8 +16,9 @@
 #define LINK_DEPTH    64 /* work requests of a data queue pair */
 #define LINK_FRAMES   8  /* of one WRITE */
 #define LINK_BATCH    32 /* work requests that are posted together, and reported by one completion */
-#define LINK_MESSAGES 32 /* control messages in flight, each way */
-#define LINK_MARKERS  8  /* receives of a data queue pair */
+#define LINK_MESSAGES 32  /* control messages in flight, each way */
+#define LINK_BACKLOG  256 /* and so many may wait, of 8 KiB, for a peer that does not take them */
+#define LINK_MARKERS  8   /* receives of a data queue pair */
 
 /* What is told when work has ended. good: the peer's memory was written, or the frame holds what was read. */
 typedef void link_done(void *owner, u64 tag, bool good);
@@ -51,6 +52,7 @@ struct link {
     hpa_t memory;     /* of control messages: LINK_MESSAGES to send, as many to receive */
     u32 sent, sent_done;
     struct list backlog;    /* messages that wait until one of those is done */
+    u32 waiting;            /* how many; LINK_BACKLOG at most, then the link fails */
     struct link_late *late; /* in the making */
     u32 psn[LINK_QPS];
     u32 mtu;

@@ -64,6 +64,20 @@ void message_read_text(const struct message_text *m, char *to, u32 size)
     str_clean(to);
 }
 
+bool message_runs_fit(const struct message_runs *m, u64 end, u64 most)
+{
+    u64 sum = 0;
+
+    for (u32 i = 0; i < m->l.count; i++) {
+        const struct message_run_of *r = &m->run[i];
+
+        if (!r->count || r->first >= end || r->count > end - r->first)
+            return false;
+        sum += r->count;
+    }
+    return sum && sum <= most;
+}
+
 static struct mac mac_for(const struct message_header *h, const struct key *key)
 {
     return mac_of(key, h, MESSAGE_MACED, h + 1, h->size - sizeof(*h));

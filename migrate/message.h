@@ -191,6 +191,9 @@ ASSERT_SIZE(struct message_ping, 40);
 
 /* What a message says, cut where it does not fit; what a terminal would obey is a '?'. */
 void message_read_text(const struct message_text *m, char *to, u32 size);
+/* Is there a run, is none empty, do all lie below `end`, and are they `most` together at most? What a message asks for is
+ * no more work then than there are pages or slots. */
+bool message_runs_fit(const struct message_runs *m, u64 end, u64 most);
 /* Adds a number to a list of runs: to the last one, if it follows. There is room for one more. */
 void message_add_run(struct message_run_of *run, u32 *count, u32 n);
 

@@ -27,6 +27,7 @@ sim-migrate: $(B)/sim/migrate ## VMs move between hosts that fail, for SEEDS (20
 	@$(B)/sim/migrate --large
 	@$(B)/sim/migrate --boots
 	@$(B)/sim/migrate --claims
+	@$(B)/sim/migrate --bounds
 	@$(B)/sim/migrate --damaged
 	@$(B)/sim/migrate --single
 

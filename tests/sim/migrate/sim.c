@@ -29,6 +29,7 @@
 #include "kernel/timer.h"
 #include "migrate/incoming.h"
 #include "migrate/outgoing.h"
+#include "bounds.h"
 #include "claims.h"
 #include "world.h"
 
@@ -874,6 +875,8 @@ int main(int argc, char **argv)
         return in_batches(500, boots_run);
     if (argc > 1 && !strcmp(argv[1], "--claims"))
         return in_batches(40, claims_run);
+    if (argc > 1 && !strcmp(argv[1], "--bounds"))
+        return in_batches(2, bounds_run);
     if (argc > 1 && !strcmp(argv[1], "--single")) {
         measure();
         return in_batches((MIN(events_in_all, 400) + 1) * FAULT_KINDS, single_run);
