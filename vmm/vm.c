@@ -377,8 +377,8 @@ enum err vm_admit(const struct vm *vm, struct why *why)
         return OK;
     return why_set(
         why, E_NOMEM,
-        "%s needs %llu MiB and the host has %llu MiB left (%llu MiB free, %llu MiB promised to "
-        "running VMs); stop another VM or give this one less",
+        "%s needs %llu MiB with its page tables, and the host has %llu MiB left (%llu MiB free, "
+        "%llu MiB promised to running VMs); stop another VM or give this one less",
         vm->config.name, (unsigned long long)(need >> 8), (unsigned long long)(has >> 8),
         (unsigned long long)(s.count[FRAME_FREE] >> 8), (unsigned long long)(promised >> 8));
 }

@@ -117,7 +117,7 @@ def test_a_vm_that_lacks_memory_when_sharing_breaks_waits_until_there_is_some(ki
             for _ in range(2):
                 host.run("share now", timeout=120)
         said = host.run("vm create u4 kernel=unshare.elf memory=512M") + host.run("vm start u4")
-        assert re.search(r"u4 needs 512 MiB and the host has \d+ MiB left", " ".join(said.split())), said
+        assert re.search(r"u4 needs 514 MiB with its page tables, and the host has \d+ MiB left", " ".join(said.split())), said
         host.run("share off")
         for name in names[:2]:
             with host.console(name) as console:
