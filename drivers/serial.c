@@ -104,7 +104,9 @@ static void serial_init(const struct boot_info *boot)
     (void)boot;
     port = host_config.console_port;
     if (!is_there()) {
-        log_error("there is no UART at port %x, which ferry.cfg names as console", port);
+        log_error("there is no UART at port %x: `console` in ferry.cfg can name another, com1 to "
+                  "com4",
+                  port);
         return;
     }
     arch_out8(port + REG_IER, 0);

@@ -97,7 +97,7 @@ hpa_t borrow_sure(struct borrow *b, u32 slot);
 bool borrow_has_guess(struct borrow *b, u32 slot);
 /* What was said over the last link may be lost. */
 void borrow_link_up(struct borrow *b);
-/* These pages are drained first. False: they are not pages of that VM, or some are named twice. */
+/* These pages are drained first. False: they are not pages of that VM, or more than it has. */
 bool borrow_prefer(struct borrow *b, const struct message_runs *m) MUST_CHECK;
 /* From now on slots are fetched and returned. */
 void borrow_activate(struct borrow *b);
